@@ -1,0 +1,2 @@
+//! The macros of the `procession` crate. Depend on `procession`, which re-exports them.
+#![forbid(unsafe_code)]

@@ -1,0 +1,62 @@
+//! What `#[process_job]` implements: the two halves of a call that crosses a process boundary.
+
+use std::time::Duration;
+
+use crate::codec::{CodecError, Decoder, Encoder, Portable};
+
+/// A function that can be run in a worker process, for one item of type `Item`.
+///
+/// Implemented by `#[process_job]`, once for each annotated function, and by nothing else. `Item` is the
+/// plain value for a function of one parameter, a tuple for several, `()` for none; where a parameter
+/// is a shared reference, its place in `Item` is anything that can lend such a reference.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a job for items of type `{Item}`",
+    note = "a job is a function annotated with `#[process_job]`; it maps over plain values for one parameter, over tuples for several"
+)]
+pub trait Job<Item>: Sized {
+    /// What the function returns.
+    type Output: Portable;
+
+    /// The name that errors and statistics show.
+    #[doc(hidden)]
+    const NAME: &'static str;
+
+    /// What the attribute's arguments said.
+    #[doc(hidden)]
+    const DEFAULTS: Defaults;
+
+    /// The number of bytes of every encoded item, where it is the same for all.
+    #[doc(hidden)]
+    fn fixed_input() -> Option<usize>;
+
+    /// In the program: writes the arguments.
+    #[doc(hidden)]
+    fn encode<'i>(item: &'i Item, to: &mut Encoder<'i>) -> Result<(), CodecError>;
+
+    /// In the worker: reads the arguments and calls the function.
+    #[doc(hidden)]
+    fn call(from: &mut Decoder<'_>) -> Result<Self::Output, CodecError>;
+}
+
+/// What `#[process_job(timeout = …, retries = …)]` said.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Defaults {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) retries: Option<u32>,
+}
+
+impl Defaults {
+    /// Nothing said.
+    pub const NONE: Self = Self { timeout: None, retries: None };
+
+    /// `timeout = "…"`, as the macro read it.
+    pub const fn timeout_nanos(self, nanos: u64) -> Self {
+        Self { timeout: Some(Duration::from_nanos(nanos)), retries: self.retries }
+    }
+
+    /// `retries = n`.
+    pub const fn retries(self, retries: u32) -> Self {
+        Self { timeout: self.timeout, retries: Some(retries) }
+    }
+}
