@@ -1,8 +1,13 @@
 //! What `#[process_job]` implements: the two halves of a call that crosses a process boundary.
 
+mod shim;
+
 use std::time::Duration;
 
+pub(crate) use shim::{Initializer, Shim, hash, initializer_offset, shim_offset};
+
 use crate::codec::{CodecError, Decoder, Encoder, Portable};
+use crate::error::{Error, JobError};
 
 /// A function that can be run in a worker process, for one item of type `Item`.
 ///
@@ -59,4 +64,17 @@ impl Defaults {
     pub const fn retries(self, retries: u32) -> Self {
         Self { timeout: self.timeout, retries: Some(retries) }
     }
+}
+
+/// Adds one item to a chunk; a refused one leaves no trace.
+pub(crate) fn encode_item<'i, J: Job<Item>, Item>(item: &'i Item, to: &mut Encoder<'i>) -> Result<(), CodecError> {
+    to.begin_item(J::fixed_input());
+    let encoded = J::encode(item, to).and_then(|()| to.end_item());
+    encoded.inspect_err(|_| to.abandon_item())
+}
+
+/// Encodes the arguments of a single call.
+pub(crate) fn encode_call<'i, J: Job<Item>, Item>(args: &'i Item, to: &mut Encoder<'i>) -> Result<(), Error> {
+    let encoded = encode_item::<J, Item>(args, to);
+    encoded.map_err(|error| Error::failed_job(JobError::from(error), J::NAME, None, None))
 }

@@ -1,0 +1,453 @@
+//! The board: one shared mapping per pool on which tasks, their bytes, results and the workers' progress lie.
+//!
+//! Responsible for where things lie and for safe access to them from the program, the supervisor and the
+//! workers. It does not decide anything: the program's side is [`crate::dispatch`], the worker's
+//! [`crate::worker`], the supervisor's [`crate::supervisor`].
+//!
+//! ```text
+//! header | worker records | queue of retries | queue | task table | setup | arena | region 0 … region n
+//! ```
+//!
+//! - The *arena* holds inputs and rooms for results; only the program allocates in it, with books of its own.
+//! - A *region* belongs to one worker (the last one to the supervisor), for what does not fit a task's room.
+//! - The *setup* is what workers need before their first task: context, name, the initializer's arguments.
+//!
+//! Invariants:
+//! - The layout is fixed when the board is made, and every process has its own private copy of it; no
+//!   offset is ever computed from a number on the board without a check against the layout.
+//! - Nothing here blocks, and there is no lock: a process may be killed at any instruction.
+//! - The mapping is sparse; its pages come into being when they are first written, see [`Board::ensure`].
+//!
+//! # Safety
+//!
+//! The mapping is alive as long as the `Board`, is never moved and never shrinks (it is sealed). Every typed
+//! reference into it is to atomics only, for which any bit pattern is valid and concurrent writes by other
+//! processes are no data race. Bytes are copied in and out by raw pointers; a byte slice over shared memory
+//! is handed out in one place only, to a worker for its task's input.
+#![expect(unsafe_code, reason = "typed access to a shared mapping; see `# Safety` above")]
+
+mod atomic;
+mod finished;
+mod queue;
+mod record;
+mod region;
+mod room;
+mod task;
+
+use std::io;
+use std::mem::size_of;
+use std::ptr::NonNull;
+
+pub(crate) use atomic::{AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use finished::Finished;
+pub(crate) use queue::{Line, Queue, QueueEnds};
+pub(crate) use record::{Phase, Text, WorkerRecord};
+pub(crate) use region::{Log, LogEnds};
+pub(crate) use room::{Cell, Fault, FaultKind, Room};
+pub(crate) use task::{Progress, State, TaskId, TaskIndex, TaskRow, WorkerIndex};
+
+use crate::sys::{Fd, Mapping, WordsBuffer, memfd, page_size};
+
+/// More workers than this in one pool are refused.
+pub(crate) const MAX_WORKERS: u32 = 1024;
+
+/// Every input, room and block starts at a multiple of this.
+pub(crate) const ALIGN: u64 = 64;
+
+/// A piece of the board, in bytes from its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) offset: u64,
+    pub(crate) len: u64,
+}
+
+impl Span {
+    pub(crate) fn new(offset: u64, len: u64) -> Self {
+        Self { offset, len }
+    }
+
+    /// Whether all of `inner` lies within; false too for numbers that overflow.
+    pub(crate) fn contains(self, inner: Span) -> bool {
+        let Some(end) = inner.offset.checked_add(inner.len) else { return false };
+        inner.offset >= self.offset && end <= self.offset + self.len
+    }
+}
+
+pub(crate) fn round_up(n: u64, to: u64) -> u64 {
+    n.div_ceil(to) * to
+}
+
+/// What all workers and callers share.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) queue: QueueEnds,
+    /// Tasks that the supervisor took from the dead; they come first.
+    pub(crate) retries: QueueEnds,
+    pub(crate) finished: Line<Finished>,
+    /// Rung when a task is finished or the pool's state changes; callers sleep on it.
+    pub(crate) done_bell: AtomicU32,
+    /// Callers that sleep on `done_bell` or are about to.
+    pub(crate) n_waiting: AtomicU32,
+    /// Bumped when a task may be finished without being on the chain.
+    pub(crate) rescan: AtomicU32,
+    /// The pool closes: idle workers leave.
+    pub(crate) closing: AtomicU32,
+    /// The pool cannot go on; `cause` says why.
+    pub(crate) broken: AtomicU32,
+    /// Whether the supervisor looks at the clock for this board at present.
+    pub(crate) watched: AtomicU32,
+    /// A bit per worker that sleeps on its bell.
+    sleeping: [AtomicU64; MAX_WORKERS as usize / 64],
+    /// The supervisor's region.
+    pub(crate) supervisor_log: LogEnds,
+    pub(crate) cause: Text<4096>,
+}
+
+/// The sizes a board is made with; every process keeps its own copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) n_workers: u32,
+    pub(crate) n_tasks: u32,
+    pub(crate) setup_len: u64,
+    pub(crate) arena_len: u64,
+    pub(crate) region_len: u64,
+}
+
+const HEADER_LEN: u64 = 16 * 1024;
+const RECORD_LEN: u64 = size_of::<WorkerRecord>() as u64;
+const ROW_LEN: u64 = size_of::<TaskRow>() as u64;
+const _: () = assert!(size_of::<Header>() as u64 <= HEADER_LEN);
+
+impl Layout {
+    /// Places in the ring of retries: a name for every worker that died with a task, and those in mid-claim.
+    fn n_retry_names(self) -> u64 {
+        (u64::from(self.n_workers) * 2 + 2).next_power_of_two()
+    }
+
+    /// Places in the queue: see [`queue`].
+    fn n_names(self) -> u64 {
+        (u64::from(self.n_tasks) + u64::from(self.n_workers) + 1).next_power_of_two()
+    }
+
+    fn records(self) -> u64 {
+        HEADER_LEN
+    }
+
+    fn retry_names(self) -> u64 {
+        self.records() + u64::from(self.n_workers) * RECORD_LEN
+    }
+
+    fn names(self) -> u64 {
+        self.retry_names() + self.n_retry_names() * 8
+    }
+
+    fn tasks(self) -> u64 {
+        round_up(self.names() + self.n_names() * 8, 4096)
+    }
+
+    /// What workers read before their first task.
+    pub(crate) fn setup(self) -> Span {
+        Span::new(round_up(self.tasks() + u64::from(self.n_tasks) * ROW_LEN, 4096), self.setup_len)
+    }
+
+    /// Inputs and rooms.
+    pub(crate) fn arena(self) -> Span {
+        Span::new(round_up(self.setup().offset + self.setup_len, 4096), self.arena_len)
+    }
+
+    /// The regions of all workers, and the supervisor's.
+    pub(crate) fn regions(self) -> Span {
+        let start = round_up(self.arena().offset + self.arena_len, 4096);
+        Span::new(start, self.region_len * (u64::from(self.n_workers) + 1))
+    }
+
+    fn region(self, place: u32) -> Span {
+        Span::new(self.regions().offset + u64::from(place) * self.region_len, self.region_len)
+    }
+
+    /// Where the bytes of a result may lie.
+    pub(crate) fn holds_result(self, span: Span) -> bool {
+        self.arena().contains(span) || self.regions().contains(span)
+    }
+
+    /// All of it.
+    pub(crate) fn len(self) -> u64 {
+        let regions = self.regions();
+        round_up(regions.offset + regions.len, page_size() as u64)
+    }
+
+    /// For the message that asks for a pool.
+    pub(crate) fn to_words(self) -> [u64; 4] {
+        let counts = u64::from(self.n_workers) << 32 | u64::from(self.n_tasks);
+        [counts, self.setup_len, self.arena_len, self.region_len]
+    }
+
+    pub(crate) fn from_words(words: [u64; 4]) -> Self {
+        let [counts, setup_len, arena_len, region_len] = words;
+        Self { n_workers: (counts >> 32) as u32, n_tasks: counts as u32, setup_len, arena_len, region_len }
+    }
+}
+
+/// The mapping, and what lies where in it.
+#[derive(Debug)]
+pub(crate) struct Board {
+    mapping: Mapping,
+    layout: Layout,
+}
+
+impl Board {
+    /// Program: makes the shared memory. The descriptor is for the supervisor and may then be closed.
+    pub(crate) fn create(layout: Layout) -> io::Result<(Self, Fd)> {
+        let fd = memfd("procession-board", layout.len())?;
+        let board = Self::attach(&fd, layout)?;
+        Ok((board, fd))
+    }
+
+    /// Supervisor: maps the board that the program made with this layout.
+    pub(crate) fn attach(fd: &Fd, layout: Layout) -> io::Result<Self> {
+        let mapping = Mapping::shared(fd, layout.len() as usize)?;
+        mapping.keep_from_children()?;
+        Ok(Self { mapping, layout })
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Supervisor, around the fork of a worker of this board: whether the child has the mapping.
+    pub(crate) fn show_to_children(&self, show: bool) -> io::Result<()> {
+        if show { self.mapping.show_to_children() } else { self.mapping.keep_from_children() }
+    }
+
+    /// A pointer to `len` bytes at `offset`, where they lie on the board.
+    fn pointer(&self, span: Span) -> Option<*mut u8> {
+        let whole = Span::new(0, self.mapping.len() as u64);
+        if !whole.contains(span) {
+            return None;
+        }
+        // SAFETY:
+        // - The span lies within the mapping, which is one allocation, as checked above.
+        // - Only an address is computed; no process's memory is touched.
+        Some(unsafe { self.mapping.base().as_ptr().add(span.offset as usize) })
+    }
+
+    /// A reference to a `T` at `offset`; `T` must consist of atomics.
+    fn atomics<T>(&self, offset: u64) -> &T {
+        let span = Span::new(offset, size_of::<T>() as u64);
+        let pointer = self.pointer(span).expect("the layout places every table within the mapping");
+        assert!(pointer.addr().is_multiple_of(align_of::<T>()), "the layout aligns every table");
+        // SAFETY:
+        // - In bounds and aligned, as checked above; alive as long as `self`, to which the reference is tied.
+        // - The private callers below use it only for types made of atomics: every bit pattern is valid, and
+        //   writes by any process (program, supervisor, workers, even one gone mad) are atomic or harmless.
+        unsafe { &*pointer.cast::<T>() }
+    }
+
+    fn table<T>(&self, offset: u64, len: u64) -> &[T] {
+        let span = Span::new(offset, len * size_of::<T>() as u64);
+        let pointer = self.pointer(span).expect("the layout places every table within the mapping");
+        assert!(pointer.addr().is_multiple_of(align_of::<T>()), "the layout aligns every table");
+        // SAFETY: as in `atomics`, for `len` values of `T` side by side.
+        unsafe { std::slice::from_raw_parts(pointer.cast::<T>(), len as usize) }
+    }
+
+    /// `N` words at `offset`, where they lie on the board and at a multiple of 8.
+    pub(crate) fn words<const N: usize>(&self, offset: u64) -> Option<&[AtomicU64; N]> {
+        let span = Span::new(offset, N as u64 * 8);
+        (offset.is_multiple_of(8) && self.pointer(span).is_some()).then(|| self.atomics(offset))
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        self.atomics(0)
+    }
+
+    /// `None` for a worker that the pool does not have.
+    pub(crate) fn worker(&self, worker: WorkerIndex) -> Option<&WorkerRecord> {
+        self.workers().get(usize::from(worker.0))
+    }
+
+    pub(crate) fn workers(&self) -> &[WorkerRecord] {
+        self.table(self.layout.records(), u64::from(self.layout.n_workers))
+    }
+
+    /// `None` for a row that the table does not have.
+    pub(crate) fn task(&self, index: TaskIndex) -> Option<&TaskRow> {
+        self.tasks().get(index.0 as usize)
+    }
+
+    pub(crate) fn tasks(&self) -> &[TaskRow] {
+        self.table(self.layout.tasks(), u64::from(self.layout.n_tasks))
+    }
+
+    pub(crate) fn queue(&self) -> Queue<'_> {
+        Queue { ends: &self.header().queue, names: self.table(self.layout.names(), self.layout.n_names()) }
+    }
+
+    pub(crate) fn retries(&self) -> Queue<'_> {
+        let names = self.table(self.layout.retry_names(), self.layout.n_retry_names());
+        Queue { ends: &self.header().retries, names }
+    }
+
+    /// The region of one worker, as a log of blocks.
+    pub(crate) fn worker_log(&self, worker: WorkerIndex) -> Option<Log<'_>> {
+        let ends = &self.worker(worker)?.log;
+        Some(Log { board: self, ends, area: self.layout.region(u32::from(worker.0)) })
+    }
+
+    /// The supervisor's region, for last words.
+    pub(crate) fn supervisor_log(&self) -> Log<'_> {
+        Log { board: self, ends: &self.header().supervisor_log, area: self.layout.region(self.layout.n_workers) }
+    }
+
+    /// Copies bytes onto the board; false where they do not fit it.
+    pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> bool {
+        let Some(to) = self.pointer(Span::new(offset, bytes.len() as u64)) else { return false };
+        // SAFETY:
+        // - `to` is valid for as many bytes, as checked; `bytes` is private memory, so they do not overlap.
+        // - The caller's process owns this part of the board at this moment (its task, its room, its region);
+        //   no process holds a reference into it but, in a worker, to an input that nobody writes.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+        true
+    }
+
+    /// Copies pieces onto the board, one behind the other; false where they do not fit it.
+    pub(crate) fn write_all<'p>(&self, mut offset: u64, pieces: impl Iterator<Item = &'p [u8]>) -> bool {
+        for piece in pieces {
+            if !self.write(offset, piece) {
+                return false;
+            }
+            offset += piece.len() as u64;
+        }
+        true
+    }
+
+    /// Appends a private copy of bytes on the board to `to`; false where the span leaves the board.
+    pub(crate) fn read_into(&self, span: Span, to: &mut Vec<u8>) -> bool {
+        let Some(from) = self.pointer(span) else { return false };
+        let len = span.len as usize;
+        to.reserve(len);
+        let spare = to.spare_capacity_mut();
+        // SAFETY:
+        // - `from` is valid for `len` bytes, as checked, and the spare capacity holds as many; they are
+        //   different allocations.
+        // - A worker gone mad may be writing there: then the copy holds some bytes or others, and all
+        //   readers of the copy check it.
+        unsafe { std::ptr::copy_nonoverlapping(from, spare.as_mut_ptr().cast(), len) };
+        let len = to.len() + len;
+        // SAFETY: the bytes up to the new length were written just now.
+        unsafe { to.set_len(len) };
+        true
+    }
+
+    /// Worker: the input of its task, in place.
+    pub(crate) fn input(&self, span: Span) -> Option<&[u8]> {
+        if !self.layout.arena().contains(span) && !self.layout.setup().contains(span) {
+            return None;
+        }
+        let pointer = self.pointer(span)?;
+        // SAFETY:
+        // - In bounds and alive as long as `self`; bytes have no invalid pattern and need no alignment.
+        // - The program wrote the input before it published the task (release/acquire through the state word)
+        //   and writes there again only when the task is over; the other workers keep to their own tasks. Only
+        //   a worker gone mad could write here meanwhile: that is outside what a fellow worker is promised.
+        Some(unsafe { std::slice::from_raw_parts(pointer, span.len as usize) })
+    }
+
+    /// Makes sure that pages are there for `span`, so that writing it cannot fail for lack of memory.
+    pub(crate) fn ensure(&self, span: Span) -> io::Result<()> {
+        self.mapping.populate(span.offset as usize, span.len as usize)
+    }
+
+    /// Worker: where its crash handlers write, until the process ends.
+    pub(crate) fn last_words(&self, record: &WorkerRecord) -> WordsBuffer {
+        let start = NonNull::from(&record.words).cast::<u8>();
+        // SAFETY:
+        // - A `Text` is a length word and bytes behind it, aligned to 4, all atomics.
+        // - The worker's board is mapped until the process ends; it never returns from `worker::run`.
+        unsafe { WordsBuffer::new(start, size_of_val(&record.words)) }
+    }
+
+    /// Whether no task waits and none is held.
+    pub(crate) fn is_idle(&self) -> bool {
+        let nothing_queued = self.queue().looks_empty() && self.retries().looks_empty();
+        nothing_queued && self.workers().iter().all(|record| record.current().is_none())
+    }
+
+    /// Program, after a task was published: wakes one sleeping worker, if there is one.
+    pub(crate) fn wake_worker(&self) {
+        // SeqCst: pairs with the fence in `sleep_worker`. Either this process sees the sleeper's bit, or the
+        // sleeper sees the task that was published before.
+        fence(Ordering::SeqCst);
+        let n_words = self.layout.n_workers.div_ceil(64) as usize;
+        for (place, word) in self.header().sleeping.iter().take(n_words).enumerate() {
+            let mut bits = word.load(Ordering::Relaxed);
+            while bits != 0 {
+                let bit = bits.trailing_zeros();
+                // Whoever clears the bit wakes its worker, so two callers wake two workers.
+                bits = word.fetch_and(!(1 << bit), Ordering::AcqRel);
+                if bits & (1 << bit) != 0 {
+                    let worker = WorkerIndex((place * 64 + bit as usize) as u16);
+                    if let Some(record) = self.worker(worker) {
+                        record.bell.ring();
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Wakes every sleeping worker: the pool closes.
+    pub(crate) fn wake_all_workers(&self) {
+        for record in self.workers() {
+            record.bell.ring();
+        }
+    }
+
+    /// Worker: sleeps until its bell rings or `timeout` is over, unless `look` finds work first.
+    pub(crate) fn sleep_worker<T>(
+        &self,
+        worker: WorkerIndex,
+        timeout: std::time::Duration,
+        look: impl FnOnce() -> Option<T>,
+    ) -> Option<T> {
+        let record = self.worker(worker)?;
+        let seen = record.bell.now();
+        let word = &self.header().sleeping[usize::from(worker.0) / 64];
+        let bit = 1 << (worker.0 % 64);
+        word.fetch_or(bit, Ordering::AcqRel);
+        // SeqCst: pairs with the fence in `wake_worker`.
+        fence(Ordering::SeqCst);
+        let found = look();
+        if found.is_none() {
+            record.bell.sleep(seen, timeout);
+        }
+        word.fetch_and(!bit, Ordering::AcqRel);
+        found
+    }
+
+    /// Worker or supervisor: a task is finished, or the pool's state has changed; wakes the callers.
+    pub(crate) fn wake_callers(&self) {
+        let header = self.header();
+        // SeqCst: pairs with the fence in `sleep_caller`.
+        fence(Ordering::SeqCst);
+        if header.n_waiting.load(Ordering::Relaxed) > 0 {
+            header.done_bell.fetch_add(1, Ordering::Release);
+            crate::sys::futex::wake(&header.done_bell, u32::MAX);
+        }
+    }
+
+    /// Program: sleeps until something is finished or `timeout` is over, unless `ready` says it is already.
+    pub(crate) fn sleep_caller(&self, timeout: std::time::Duration, ready: impl FnOnce() -> bool) {
+        let header = self.header();
+        let seen = header.done_bell.load(Ordering::Acquire);
+        header.n_waiting.fetch_add(1, Ordering::AcqRel);
+        // SeqCst: pairs with the fence in `wake_callers`: either the finisher sees that somebody waits, or
+        // `ready` sees what it finished.
+        fence(Ordering::SeqCst);
+        if !ready() {
+            crate::sys::futex::wait(&header.done_bell, seen, Some(timeout));
+        }
+        header.n_waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}

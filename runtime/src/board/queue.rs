@@ -1,0 +1,104 @@
+//! The order of the tasks: a ring of names (row and generation) that workers take from the front.
+//!
+//! One process appends (the program to the queue, the supervisor to the queue of retries); any number of
+//! workers take. The ring holds no ownership: a worker that reads a name has nothing until it has changed
+//! that task's state word, so a worker may die at any instruction here and nothing is lost. `head` only
+//! saves looking at names that are known to be taken; it may lag, never run ahead: it moves past a name
+//! only by a compare-exchange made after that name's task was seen to be claimed or gone.
+//!
+//! The ring must have more places than there can be names not yet passed by `head`: tasks waiting plus
+//! workers in the middle of a claim. [`super::Layout`] sees to that.
+
+use super::atomic::{AtomicU64, Ordering};
+use super::task::TaskId;
+
+/// The two ends of a ring, each on its own cache line.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(crate) struct QueueEnds {
+    head: Line<AtomicU64>,
+    tail: Line<AtomicU64>,
+}
+
+/// A value alone on its cache line (and its neighbour, which the hardware fetches with it).
+#[repr(C, align(128))]
+#[derive(Debug, Default)]
+pub(crate) struct Line<T>(pub(crate) T);
+
+/// A ring in shared memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queue<'board> {
+    pub(crate) ends: &'board QueueEnds,
+    /// A power of two of them.
+    pub(crate) names: &'board [AtomicU64],
+}
+
+impl Queue<'_> {
+    fn name(&self, position: u64) -> &AtomicU64 {
+        &self.names[position as usize & (self.names.len() - 1)]
+    }
+
+    /// The one producer: appends a task that has been published.
+    pub(crate) fn append(&self, task: TaskId) {
+        // Relaxed: only this process writes the tail.
+        let tail = self.ends.tail.0.load(Ordering::Relaxed);
+        self.name(tail).store(task.to_word(), Ordering::Relaxed);
+        // Release: pairs with the acquire of the tail in `take`, so the name is there.
+        self.ends.tail.0.store(tail.wrapping_add(1), Ordering::Release);
+    }
+
+    /// A worker: offers names to `claim`, oldest first, until it takes one.
+    pub(crate) fn take(&self, mut claim: impl FnMut(TaskId) -> bool) -> Option<TaskId> {
+        loop {
+            let head = self.ends.head.0.load(Ordering::Acquire);
+            let tail = self.ends.tail.0.load(Ordering::Acquire);
+            if head >= tail {
+                return None;
+            }
+            let task = TaskId::from_word(self.name(head).load(Ordering::Relaxed));
+            let taken = claim(task);
+            // Failure means that another worker has passed this name already.
+            let _ = self.ends.head.0.compare_exchange(head, head + 1, Ordering::AcqRel, Ordering::Relaxed);
+            if taken {
+                return Some(task);
+            }
+        }
+    }
+
+    /// Whether there may be a name that nobody has taken.
+    pub(crate) fn looks_empty(&self) -> bool {
+        self.ends.head.0.load(Ordering::Acquire) >= self.ends.tail.0.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::task::TaskIndex;
+    use super::*;
+
+    fn task(index: u32) -> TaskId {
+        TaskId { index: TaskIndex(index), generation: 5 }
+    }
+
+    #[test]
+    fn names_come_in_order_round_the_ring() {
+        let ends = QueueEnds::default();
+        let names: Vec<_> = (0..4).map(|_| AtomicU64::new(0)).collect();
+        let queue = Queue { ends: &ends, names: &names };
+        for index in 0..10 {
+            queue.append(task(index));
+            assert_eq!(queue.take(|_| true), Some(task(index)));
+        }
+        assert!(queue.looks_empty());
+    }
+
+    #[test]
+    fn names_already_claimed_are_passed_over() {
+        let ends = QueueEnds::default();
+        let names: Vec<_> = (0..8).map(|_| AtomicU64::new(0)).collect();
+        let queue = Queue { ends: &ends, names: &names };
+        (0..3).for_each(|index| queue.append(task(index)));
+        assert_eq!(queue.take(|task| task.index.0 == 2), Some(task(2)));
+        assert_eq!(queue.take(|_| true), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! A worker's record: who it is, what it holds, how it fares, and its last words.
+//!
+//! | fields | written by | if the worker is dead |
+//! |---|---|---|
+//! | `current`, `phase`, counters, `log`, `words` | the worker | the supervisor reads them once, then starts the next incarnation |
+//! | `pid`, `restarts`, `exit_status`, `ended`, `cpu_nanos`, `private_memory` | the supervisor | - |
+//! | `bell` | whoever has work | rung in vain |
+//!
+//! `current` is written *before* the claim, so that a task held by a worker is always the one it names.
+
+use std::time::Duration;
+
+use super::atomic::{AtomicU32, AtomicU64, Ordering};
+use super::region::LogEnds;
+use super::task::TaskId;
+use crate::sys::futex;
+
+/// How far a worker has come in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Phase {
+    /// Forked, not yet able to take a task: setting up, running the initializer.
+    Starting = 0,
+    /// Taking tasks.
+    Ready = 1,
+    /// Left of its own accord: the pool closes, or it has done its number of jobs.
+    Leaving = 2,
+    /// Could not set up; its last words say why.
+    Failed = 3,
+}
+
+/// What the supervisor needs to know of a worker, and the program may ask.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub(crate) struct WorkerRecord {
+    current: AtomicU64,
+    phase: AtomicU32,
+    pub(crate) bell: Bell,
+    pub(crate) jobs_done: AtomicU64,
+    pub(crate) busy_nanos: AtomicU64,
+    pub(crate) log: LogEnds,
+    pub(crate) pid: AtomicU32,
+    pub(crate) restarts: AtomicU32,
+    /// The raw status of `waitpid(2)`, once `ended`.
+    pub(crate) exit_status: AtomicU32,
+    pub(crate) ended: AtomicU32,
+    /// Of all incarnations, as of the last time the program asked.
+    pub(crate) cpu_nanos: AtomicU64,
+    pub(crate) private_memory: AtomicU64,
+    pub(crate) words: Text<7680>,
+}
+
+const NO_TASK: u64 = u64::MAX;
+
+impl WorkerRecord {
+    /// Supervisor, before each fork.
+    pub(crate) fn prepare(&self) {
+        self.set_current(None);
+        self.set_phase(Phase::Starting);
+        self.words.clear();
+    }
+
+    /// Worker: names the task it is about to claim, or that it holds none.
+    pub(crate) fn set_current(&self, task: Option<TaskId>) {
+        // Release: the supervisor that reads it after the death finds all that was done before.
+        self.current.store(task.map_or(NO_TASK, TaskId::to_word), Ordering::Release);
+    }
+
+    pub(crate) fn current(&self) -> Option<TaskId> {
+        match self.current.load(Ordering::Acquire) {
+            NO_TASK => None,
+            word => Some(TaskId::from_word(word)),
+        }
+    }
+
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u32, Ordering::Release);
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Starting,
+            2 => Phase::Leaving,
+            3 => Phase::Failed,
+            _ => Phase::Ready,
+        }
+    }
+}
+
+/// A word that one process sleeps on and others ring.
+#[repr(transparent)]
+#[derive(Debug)]
+pub(crate) struct Bell(AtomicU32);
+
+impl Bell {
+    pub(crate) fn now(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn ring(&self) {
+        // Release: pairs with the acquire in `now`.
+        self.0.fetch_add(1, Ordering::Release);
+        futex::wake(&self.0, 1);
+    }
+
+    pub(crate) fn sleep(&self, seen: u32, timeout: Duration) {
+        futex::wait(&self.0, seen, Some(timeout));
+    }
+}
+
+/// A short text in shared memory; what is too long is cut.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Text<const N: usize> {
+    len: AtomicU32,
+    bytes: [std::sync::atomic::AtomicU8; N],
+}
+
+impl<const N: usize> Text<N> {
+    pub(crate) fn clear(&self) {
+        self.len.store(0, Ordering::Release);
+    }
+
+    pub(crate) fn write(&self, text: &str) {
+        let cut = &text.as_bytes()[..text.len().min(N)];
+        for (cell, byte) in self.bytes.iter().zip(cut) {
+            cell.store(*byte, Ordering::Relaxed);
+        }
+        // Release: pairs with the acquire in `read`.
+        self.len.store(cut.len() as u32, Ordering::Release);
+    }
+
+    pub(crate) fn read(&self) -> String {
+        let len = (self.len.load(Ordering::Acquire) as usize).min(N);
+        let bytes: Vec<u8> = self.bytes[..len].iter().map(|cell| cell.load(Ordering::Relaxed)).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}

@@ -1,0 +1,140 @@
+//! The room of a task: where its results and faults go. Reserved together with the task, so that a verdict
+//! always has its place.
+//!
+//! ```text
+//! n faults of 32 bytes | n cells | heap
+//! ```
+//!
+//! Where every result has the same size (numbers), a *cell* is the result itself. Otherwise it says where
+//! the result's bytes lie: in the heap while that lasts, then in the region of the worker that made them.
+//! A *fault* is an item that has no result; faults are listed in the order of their items, so that a map
+//! without failures neither writes nor reads any.
+
+use super::{ALIGN, Span, round_up};
+
+/// Where the parts of a room lie on the board.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    span: Span,
+    n_items: u32,
+    cell_len: u64,
+}
+
+const FAULT_LEN: u64 = 32;
+
+impl Room {
+    /// Bytes of a room for `n_items` results of `fixed` bytes each, or of any size.
+    pub(crate) fn len(n_items: u32, fixed: Option<usize>, heap_len: u64) -> u64 {
+        let n_items = u64::from(n_items);
+        let cells = round_up(n_items * cell_len(fixed), ALIGN);
+        round_up(n_items * FAULT_LEN, ALIGN) + cells + round_up(heap_len, ALIGN)
+    }
+
+    pub(crate) fn new(span: Span, n_items: u32, fixed: Option<usize>) -> Self {
+        Self { span, n_items, cell_len: cell_len(fixed) }
+    }
+
+    /// Where fault number `place` lies; the supervisor needs no more than this.
+    pub(crate) fn fault(&self, place: u32) -> Span {
+        Span::new(self.span.offset + u64::from(place) * FAULT_LEN, FAULT_LEN)
+    }
+
+    /// The first `n` cells.
+    pub(crate) fn cells(&self, n: u32) -> Span {
+        let start = self.span.offset + round_up(u64::from(self.n_items) * FAULT_LEN, ALIGN);
+        Span::new(start, u64::from(n) * self.cell_len)
+    }
+
+    pub(crate) fn cell(&self, item: u32) -> Span {
+        Span::new(self.cells(item).offset + u64::from(item) * self.cell_len, self.cell_len)
+    }
+
+    pub(crate) fn heap(&self) -> Span {
+        let start = self.cells(0).offset + round_up(u64::from(self.n_items) * self.cell_len, ALIGN);
+        Span::new(start, (self.span.offset + self.span.len).saturating_sub(start))
+    }
+}
+
+fn cell_len(fixed: Option<usize>) -> u64 {
+    fixed.map_or(size_of::<Cell>() as u64, |len| len as u64)
+}
+
+/// Where the bytes of one result lie: offset on the board, length.
+pub(crate) type Cell = [u64; 2];
+
+/// Why an item has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum FaultKind {
+    /// Payload: the encoded report.
+    Panicked = 1,
+    /// Payload: what the codec said.
+    Codec = 2,
+    /// Detail: the signal; payload: last words.
+    Killed = 3,
+    /// Detail: the code.
+    Exited = 4,
+    TimedOut = 5,
+    MemoryExceeded = 6,
+    Cancelled = 7,
+}
+
+/// One entry of a task's list of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) item: u32,
+    pub(crate) kind: FaultKind,
+    /// The process that the item took down or panicked in.
+    pub(crate) pid: u32,
+    pub(crate) detail: i32,
+    pub(crate) payload: Span,
+}
+
+impl Fault {
+    pub(crate) fn to_words(self) -> [u64; 4] {
+        let name = u64::from(self.kind as u32) << 32 | u64::from(self.item);
+        let detail = u64::from(self.pid) << 32 | u64::from(self.detail as u32);
+        [name, detail, self.payload.offset, self.payload.len]
+    }
+
+    /// `None` for words that are no fault.
+    pub(crate) fn from_words([name, detail, offset, len]: [u64; 4]) -> Option<Self> {
+        let kind = match name >> 32 {
+            1 => FaultKind::Panicked,
+            2 => FaultKind::Codec,
+            3 => FaultKind::Killed,
+            4 => FaultKind::Exited,
+            5 => FaultKind::TimedOut,
+            6 => FaultKind::MemoryExceeded,
+            7 => FaultKind::Cancelled,
+            _ => return None,
+        };
+        let (pid, detail) = ((detail >> 32) as u32, detail as i32);
+        Some(Self { item: name as u32, kind, pid, detail, payload: Span::new(offset, len) })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_room_follow_each_other_and_fill_it() {
+        for fixed in [None, Some(0), Some(8), Some(3)] {
+            let span = Span::new(4096, Room::len(7, fixed, 100));
+            let room = Room::new(span, 7, fixed);
+            assert!(room.fault(6).offset + FAULT_LEN <= room.cells(0).offset);
+            assert!(room.cell(6).offset + room.cell(6).len <= room.heap().offset);
+            assert_eq!(room.heap().offset + room.heap().len, span.offset + span.len);
+            assert_eq!(room.heap().len, 128);
+        }
+    }
+
+    #[test]
+    fn a_fault_survives_the_board() {
+        let payload = Span::new(1 << 40, 77);
+        let fault = Fault { item: 3, kind: FaultKind::Killed, pid: 4_000_000, detail: -9, payload };
+        assert_eq!(Fault::from_words(fault.to_words()), Some(fault));
+        assert_eq!(Fault::from_words([0; 4]), None);
+    }
+}

@@ -1,0 +1,289 @@
+//! One row of the task table: a chunk of items of one job, and who holds it.
+//!
+//! The state word says who owns the row. Everything a process must agree on with another is decided by one
+//! compare-exchange on that word; the other fields belong to whoever owns the row at that moment.
+//!
+//! | state | owner | may become | if the owner is dead |
+//! |---|---|---|---|
+//! | `FREE` | program | `READY` by the program's store | the supervisor sees the program die and ends everything |
+//! | `READY` | nobody | `CLAIMED` by a worker, `FREE` by the program (withdrawn) | - |
+//! | `CLAIMED` by `w` | worker `w` | `DONE` by `w` | the supervisor adds the verdict, then `READY` (the rest) or `DONE` |
+//! | `DONE` | program | `FREE` with the next generation, by the program's store | as `FREE` |
+//!
+//! The generation counts how often the row was freed. A queue entry, a completion or a supervisor's finding
+//! names row *and* generation, so that a late reader can never act on the row's next tenant.
+//!
+//! The program trusts nothing here but the state's generation: where a task's bytes lie and how many items
+//! it has, the program remembers privately ([`crate::dispatch`]).
+
+use super::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// The place of a row in the task table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct TaskIndex(pub(crate) u32);
+
+/// A row and its generation: one task, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TaskId {
+    pub(crate) index: TaskIndex,
+    pub(crate) generation: u32,
+}
+
+impl TaskId {
+    pub(crate) fn to_word(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index.0)
+    }
+
+    pub(crate) fn from_word(word: u64) -> Self {
+        Self { index: TaskIndex(word as u32), generation: (word >> 32) as u32 }
+    }
+}
+
+/// The place of a worker's record on the board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WorkerIndex(pub(crate) u16);
+
+/// What the state word says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Free,
+    Ready,
+    Claimed(WorkerIndex),
+    Done,
+}
+
+/// The state word: generation in the upper half, worker and state in the lower.
+#[derive(Debug, Default)]
+pub(crate) struct StateWord(AtomicU64);
+
+fn pack(generation: u32, state: State) -> u64 {
+    let low = match state {
+        State::Free => 0,
+        State::Ready => 1,
+        State::Claimed(worker) => 2 | u32::from(worker.0) << 16,
+        State::Done => 3,
+    };
+    u64::from(generation) << 32 | u64::from(low)
+}
+
+impl StateWord {
+    /// The state of the row in `generation`; `None` once the row has moved on, or for a word that no
+    /// process of ours wrote.
+    pub(crate) fn read(&self, generation: u32) -> Option<State> {
+        // Acquire: pairs with the release in `publish`, `finish` and `requeue`.
+        let word = self.0.load(Ordering::Acquire);
+        if (word >> 32) as u32 != generation {
+            return None;
+        }
+        match word & 0xffff {
+            0 => Some(State::Free),
+            1 => Some(State::Ready),
+            2 => Some(State::Claimed(WorkerIndex((word >> 16) as u16))),
+            3 => Some(State::Done),
+            _ => None,
+        }
+    }
+
+    /// The row's generation now.
+    pub(crate) fn generation(&self) -> u32 {
+        // Relaxed: a worker asks only whether a task of the past is over.
+        (self.0.load(Ordering::Relaxed) >> 32) as u32
+    }
+
+    /// Program: hands the filled row to the workers.
+    pub(crate) fn publish(&self, generation: u32) {
+        // Release: pairs with the acquire of the claim.
+        self.0.store(pack(generation, State::Ready), Ordering::Release);
+    }
+
+    /// Worker: takes the row, if it is still to be had.
+    pub(crate) fn try_claim(&self, generation: u32, worker: WorkerIndex) -> bool {
+        self.change(generation, State::Ready, State::Claimed(worker))
+    }
+
+    /// Worker, or the supervisor in a dead worker's name: all items have their verdict.
+    pub(crate) fn finish(&self, generation: u32, worker: WorkerIndex) -> bool {
+        self.change(generation, State::Claimed(worker), State::Done)
+    }
+
+    /// Supervisor, in a dead worker's name: the rest is to be had again.
+    pub(crate) fn requeue(&self, generation: u32, worker: WorkerIndex) -> bool {
+        self.change(generation, State::Claimed(worker), State::Ready)
+    }
+
+    /// Program: takes back a task that no worker has claimed.
+    pub(crate) fn withdraw(&self, generation: u32) -> bool {
+        let (from, to) = (pack(generation, State::Ready), pack(generation.wrapping_add(1), State::Free));
+        self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Program: the row has been read and may serve again.
+    pub(crate) fn free(&self, generation: u32) {
+        self.0.store(pack(generation.wrapping_add(1), State::Free), Ordering::Release);
+    }
+
+    fn change(&self, generation: u32, from: State, to: State) -> bool {
+        // Acquire: what the last owner wrote; release: what this one did.
+        let (from, to) = (pack(generation, from), pack(generation, to));
+        self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// A row of the task table, in memory that every process of the pool can write.
+///
+/// The first line is filled by the program before it publishes the row; the second is the progress of
+/// whoever works on it.
+#[repr(C, align(128))]
+#[derive(Debug, Default)]
+pub(crate) struct TaskRow {
+    pub(crate) state: StateWord,
+    /// The next row in the chain of finished ones.
+    pub(crate) next_finished: AtomicU32,
+    pub(crate) n_items: AtomicU32,
+    /// The job's function as an offset in the program's image, see [`crate::sys::image`].
+    pub(crate) shim: AtomicU64,
+    /// A hash of the job's name, checked by the shim itself: an address is never an identity.
+    pub(crate) job: AtomicU64,
+    pub(crate) input_offset: AtomicU64,
+    pub(crate) input_len: AtomicU64,
+    /// Room for the results and faults, see [`super::room`].
+    pub(crate) room_offset: AtomicU64,
+    pub(crate) room_len: AtomicU64,
+    /// 0: no limit.
+    pub(crate) timeout_nanos: AtomicU64,
+    pub(crate) retries: AtomicU32,
+    /// Whether the worker raises a guard for each item, see [`Guard`].
+    pub(crate) guarded: AtomicU32,
+    /// Whether the workers flush what an item printed before they count it as done.
+    pub(crate) flush_each: AtomicU32,
+
+    pub(crate) progress: Progress,
+}
+
+/// How far the items of a task have come.
+#[repr(C, align(64))]
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Items whose job has begun; `started == done` between two items.
+    pub(crate) started: AtomicU32,
+    /// Items that have their verdict, in order.
+    pub(crate) done: AtomicU32,
+    pub(crate) n_faults: AtomicU32,
+    /// How often the present item has failed already.
+    pub(crate) attempt: AtomicU32,
+    /// Set by the program: begin no further item.
+    pub(crate) stop: AtomicU32,
+    pub(crate) guard: Guard,
+    /// The worker that finished the last item, for reports.
+    pub(crate) worker_pid: AtomicU32,
+    pub(crate) heap_used: AtomicU64,
+    /// Time spent in this task by its workers.
+    pub(crate) busy_nanos: AtomicU64,
+}
+
+impl Progress {
+    /// Program, before it publishes the row.
+    pub(crate) fn reset(&self) {
+        let zero_u32 = [&self.started, &self.done, &self.n_faults, &self.attempt, &self.stop, &self.worker_pid];
+        for word in zero_u32 {
+            word.store(0, Ordering::Relaxed);
+        }
+        self.guard.clear();
+        self.heap_used.store(0, Ordering::Relaxed);
+        self.busy_nanos.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Settles whether an item was ended by the supervisor or ended by itself: nobody is killed for an item that
+/// is over, and no item that was condemned has a result.
+///
+/// | word | meaning | may become |
+/// |---|---|---|
+/// | 0 | no item runs | item + 1, by the worker |
+/// | item + 1 | that item runs | 0 by the worker when it ends; condemned by the supervisor |
+/// | condemned | the supervisor kills the worker | 0 by the supervisor, when it has buried it |
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub(crate) struct Guard(AtomicU32);
+
+const CONDEMNED: u32 = u32::MAX;
+
+impl Guard {
+    /// Worker: the item begins.
+    pub(crate) fn raise(&self, item: u32) {
+        // SeqCst: see `stop` in `Dispatch::cancel_running`.
+        self.0.store(item + 1, Ordering::SeqCst);
+    }
+
+    /// Worker: the item ends. False: it was condemned, and the worker with it.
+    pub(crate) fn lower(&self, item: u32) -> bool {
+        self.0.compare_exchange(item + 1, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Supervisor: the item that runs.
+    pub(crate) fn running(&self) -> Option<u32> {
+        // SeqCst: see `stop` in `Dispatch::cancel_running`.
+        Some(self.0.load(Ordering::SeqCst)).filter(|&word| word != 0 && word != CONDEMNED).map(|word| word - 1)
+    }
+
+    /// Supervisor: ends the item, if it still runs.
+    pub(crate) fn condemn(&self, item: u32) -> bool {
+        self.0.compare_exchange(item + 1, CONDEMNED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whoever owns the row while no worker does.
+    pub(crate) fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_claimed_once_and_its_next_tenant_is_another() {
+        let state = StateWord::default();
+        let (one, two) = (WorkerIndex(1), WorkerIndex(2));
+        state.publish(0);
+        assert!(state.try_claim(0, one));
+        assert!(!state.try_claim(0, two));
+        assert_eq!(state.read(0), Some(State::Claimed(one)));
+        assert!(!state.withdraw(0), "a claimed task cannot be withdrawn");
+        assert!(!state.finish(0, two), "only the holder finishes");
+        assert!(state.finish(0, one));
+        state.free(0);
+        assert_eq!(state.read(0), None);
+        assert_eq!(state.read(1), Some(State::Free));
+    }
+
+    #[test]
+    fn a_requeued_row_is_to_be_had_again() {
+        let state = StateWord::default();
+        state.publish(7);
+        assert!(state.try_claim(7, WorkerIndex(3)));
+        assert!(state.requeue(7, WorkerIndex(3)));
+        assert!(state.try_claim(7, WorkerIndex(4)));
+    }
+
+    #[test]
+    fn an_item_is_condemned_or_ends_but_not_both() {
+        let guard = Guard::default();
+        guard.raise(4);
+        assert_eq!(guard.running(), Some(4));
+        assert!(!guard.condemn(3), "an item that is over");
+        assert!(guard.condemn(4));
+        assert!(!guard.lower(4));
+        assert_eq!(guard.running(), None);
+        guard.clear();
+        guard.raise(5);
+        assert!(guard.lower(5));
+        assert!(!guard.condemn(5));
+    }
+
+    #[test]
+    fn an_unknown_word_is_no_state() {
+        let state = StateWord(AtomicU64::new(0xbad));
+        assert_eq!(state.read(0), None);
+    }
+}

@@ -1,0 +1,317 @@
+//! Writing: collects a stream of values, to be copied to its destination once.
+//!
+//! Responsible for the layout of the stream (see the table in the room's head) and for the frames of items. Does not
+//! know the destination, which is often memory that other processes see: [`Encoder::chunks`] gives the bytes, and whoever
+//! owns the destination copies them there. Large slices of plain data stay where the caller has them until then.
+
+use std::slice;
+
+use bincode::{
+    config::{Configuration, Fixint},
+    enc::write::Writer,
+    error::EncodeError,
+};
+use serde::Serialize;
+
+use super::{
+    CodecError, Lend, Lent, Portable,
+    plain::{self, Element, ListBytes},
+};
+
+/// bincode's settings: little-endian integers of fixed width, 2.5 times cheaper than variable ones.
+pub(super) type Fixed = Configuration<bincode::config::LittleEndian, Fixint>;
+
+/// See [`Fixed`].
+pub(super) const FIXED: Fixed = bincode::config::standard().with_fixed_int_encoding();
+
+/// The length in front of an item lies at a multiple of this, so that reading it is one aligned load.
+pub(super) const FRAME_ALIGN: usize = size_of::<u64>();
+
+/// From this size on a slice is remembered instead of copied. Below it, remembering costs more than copying.
+const REMEMBERED_FROM: usize = 16 * 1024;
+
+/// Collects values as a stream of bytes. `'i` is how long the values live: large ones are borrowed.
+#[derive(Debug, Default)]
+pub struct Encoder<'i> {
+    /// Where in the stream this encoder's bytes begin: not 0 if it continues a stream.
+    start: usize,
+    buffer: Vec<u8>,
+    /// Slices that belong between the bytes of `buffer`, in order.
+    pieces: Vec<Piece<'i>>,
+    /// The sum of the pieces' lengths.
+    borrowed: usize,
+    item: Option<OpenItem>,
+}
+
+/// A slice of plain data that follows the first `after` bytes of the buffer.
+#[derive(Debug)]
+struct Piece<'i> {
+    after: usize,
+    bytes: &'i [u8],
+}
+
+/// An item that has been begun and not ended.
+#[derive(Clone, Copy, Debug)]
+struct OpenItem {
+    /// The encoder's extent before the item, to return to if the item is abandoned.
+    before: Extent,
+    /// Where the item's own bytes begin in the stream.
+    begin: usize,
+    frame: Frame,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    buffer: usize,
+    pieces: usize,
+    borrowed: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Frame {
+    /// Every item has this size; nothing stands in front of it.
+    Fixed(usize),
+    /// The length goes to this offset in the buffer once it is known.
+    Length { at: usize },
+}
+
+impl<'i> Encoder<'i> {
+    /// An encoder at the start of a stream.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An encoder at the start of a stream that uses the allocation of `buffer`, whose content is dropped.
+    pub fn with_buffer(mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        Self {
+            buffer,
+            ..Self::default()
+        }
+    }
+
+    /// The same encoder, still empty, as the continuation of a stream of which `position` bytes exist already.
+    #[must_use]
+    pub fn continuing_at(mut self, position: usize) -> Self {
+        debug_assert!(
+            self.is_empty(),
+            "only an empty encoder can be moved to another position"
+        );
+        self.start = position;
+        self
+    }
+
+    /// Ends all borrows and gives the allocation back for the next encoder.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+
+    /// The number of bytes collected, borrowed ones included.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.buffer.len() + self.borrowed
+    }
+
+    /// Whether nothing has been collected.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where in the stream the next byte will stand.
+    #[inline]
+    pub fn position(&self) -> usize {
+        self.start + self.len()
+    }
+
+    /// Forgets all that was collected; the next byte is the first of a new stream.
+    pub fn clear(&mut self) {
+        self.start = 0;
+        self.buffer.clear();
+        self.pieces.clear();
+        self.borrowed = 0;
+        self.item = None;
+    }
+
+    /// The bytes collected, in stream order and in as few slices as they lie in: [`len`](Self::len) bytes in all.
+    pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
+        let ends = self
+            .pieces
+            .iter()
+            .map(|piece| piece.after)
+            .chain([self.buffer.len()]);
+        let begins = [0]
+            .into_iter()
+            .chain(self.pieces.iter().map(|piece| piece.after));
+        let own = begins
+            .zip(ends)
+            .map(|(begin, end)| &self.buffer[begin..end]);
+        let borrowed = self.pieces.iter().map(|piece| piece.bytes).chain([&[][..]]);
+        own.zip(borrowed)
+            .flat_map(|(own, borrowed)| [own, borrowed])
+            .filter(|chunk| !chunk.is_empty())
+    }
+
+    /// Appends a value.
+    ///
+    /// # Errors
+    ///
+    /// serde cannot write the value, or the format cannot carry it. The encoder is then as it was before.
+    #[inline]
+    pub fn value<T: Portable>(&mut self, value: &'i T) -> Result<(), CodecError> {
+        if let Some(bytes) = plain::number_bytes(slice::from_ref(value)) {
+            self.buffer.extend_from_slice(bytes);
+            return Ok(());
+        }
+        if let Some(list) = plain::list_bytes(value) {
+            self.list(list);
+            return Ok(());
+        }
+        self.through_serde(value)
+    }
+
+    /// Appends what `source` lends, for a parameter of type `&T`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`value`](Self::value).
+    #[inline]
+    pub fn lend<T: ?Sized + Lent, S: ?Sized + Lend<T>>(
+        &mut self,
+        source: &'i S,
+    ) -> Result<(), CodecError> {
+        source.write(self)
+    }
+
+    /// Begins an item: with `None`, its length will stand in front of it; with `Some(size)` it must have that size.
+    /// An item still open is abandoned.
+    #[inline]
+    pub fn begin_item(&mut self, fixed: Option<usize>) {
+        self.abandon_item();
+        let before = Extent {
+            buffer: self.buffer.len(),
+            pieces: self.pieces.len(),
+            borrowed: self.borrowed,
+        };
+        let frame = match fixed {
+            Some(size) => Frame::Fixed(size),
+            None => {
+                self.align(FRAME_ALIGN);
+                let at = self.buffer.len();
+                self.length(0);
+                Frame::Length { at }
+            }
+        };
+        self.item = Some(OpenItem {
+            before,
+            begin: self.position(),
+            frame,
+        });
+    }
+
+    /// Ends the open item.
+    ///
+    /// # Errors
+    ///
+    /// No item is open, or it does not have the size announced; it is then abandoned.
+    #[inline]
+    pub fn end_item(&mut self) -> Result<(), CodecError> {
+        let Some(item) = self.item else {
+            return Err(CodecError::new("no item has been begun"));
+        };
+        let written = self.position() - item.begin;
+        match item.frame {
+            Frame::Fixed(size) if size != written => {
+                self.abandon_item();
+                return Err(CodecError::new(format!(
+                    "an item has {written} bytes where {size} were announced"
+                )));
+            }
+            Frame::Fixed(_) => {}
+            Frame::Length { at } => {
+                self.buffer[at..at + size_of::<u64>()]
+                    .copy_from_slice(&(written as u64).to_le_bytes());
+            }
+        }
+        self.item = None;
+        Ok(())
+    }
+
+    /// Takes the open item back, frame and all, so that the items before it can still be sent.
+    #[inline]
+    pub fn abandon_item(&mut self) {
+        if let Some(OpenItem { before, .. }) = self.item.take() {
+            self.buffer.truncate(before.buffer);
+            self.pieces.truncate(before.pieces);
+            self.borrowed = before.borrowed;
+        }
+    }
+
+    /// A slice of any kind of element.
+    #[inline]
+    pub(super) fn slice<T: Portable>(&mut self, values: &'i [T]) -> Result<(), CodecError> {
+        match (plain::number_bytes(values), plain::number_element::<T>()) {
+            (Some(bytes), Some(element)) => {
+                self.list(ListBytes { bytes, element });
+                Ok(())
+            }
+            _ => self.through_serde(values),
+        }
+    }
+
+    /// Text, or bytes of any other meaning.
+    #[inline]
+    pub(super) fn bytes(&mut self, bytes: &'i [u8]) {
+        self.list(ListBytes {
+            bytes,
+            element: Element::BYTE,
+        });
+    }
+
+    fn list(&mut self, ListBytes { bytes, element }: ListBytes<'i>) {
+        self.length((bytes.len() / element.size) as u64);
+        self.align(element.align);
+        if bytes.len() < REMEMBERED_FROM {
+            self.buffer.extend_from_slice(bytes);
+        } else {
+            self.pieces.push(Piece {
+                after: self.buffer.len(),
+                bytes,
+            });
+            self.borrowed += bytes.len();
+        }
+    }
+
+    #[inline]
+    fn length(&mut self, length: u64) {
+        self.buffer.extend_from_slice(&length.to_le_bytes());
+    }
+
+    #[inline]
+    fn align(&mut self, align: usize) {
+        let padding = self.position().next_multiple_of(align) - self.position();
+        self.buffer.resize(self.buffer.len() + padding, 0);
+    }
+
+    #[inline]
+    fn through_serde<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
+        let before = self.buffer.len();
+        bincode::serde::encode_into_writer(value, Append(&mut self.buffer), FIXED).map_err(
+            |cause| {
+                self.buffer.truncate(before);
+                CodecError::writing::<T>(&cause)
+            },
+        )
+    }
+}
+
+/// bincode's way into the buffer.
+struct Append<'e>(&'e mut Vec<u8>);
+
+impl Writer for Append<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}

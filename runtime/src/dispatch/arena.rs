@@ -1,0 +1,110 @@
+//! The program's private books of the arena: which bytes of it are in use.
+//!
+//! First fit from the front, so that pages once touched are used again. Nothing of this lies in shared memory:
+//! no worker can make the program hand out the same bytes twice.
+
+use std::collections::BTreeMap;
+
+use crate::board::{ALIGN, Span, round_up};
+
+/// Hands out and takes back spans of `area`.
+#[derive(Debug)]
+pub(super) struct Arena {
+    area: Span,
+    /// Start and length of each free piece; no two of them touch.
+    free: BTreeMap<u64, u64>,
+    /// The end of the bytes that have had their pages reserved.
+    ensured: u64,
+}
+
+impl Arena {
+    pub(super) fn new(area: Span) -> Self {
+        Self { area, free: BTreeMap::from([(area.offset, area.len)]), ensured: area.offset }
+    }
+
+    /// The longest span it could ever hand out.
+    pub(super) fn capacity(&self) -> u64 {
+        self.area.len
+    }
+
+    /// A span of at least `len` bytes, its length a multiple of [`ALIGN`]; `None` while there is no room.
+    pub(super) fn allocate(&mut self, len: u64) -> Option<Span> {
+        let len = round_up(len, ALIGN);
+        if len == 0 {
+            return Some(Span::new(self.area.offset, 0));
+        }
+        let (&offset, &free) = self.free.iter().find(|&(_, &free)| free >= len)?;
+        self.free.remove(&offset);
+        if free > len {
+            self.free.insert(offset + len, free - len);
+        }
+        Some(Span::new(offset, len))
+    }
+
+    /// Takes back what [`allocate`](Self::allocate) gave.
+    pub(super) fn give_back(&mut self, span: Span) {
+        if span.len == 0 {
+            return;
+        }
+        let (mut offset, mut len) = (span.offset, span.len);
+        if let Some((&before, &before_len)) = self.free.range(..offset).next_back()
+            && before + before_len == offset
+        {
+            (offset, len) = (before, before_len + len);
+        }
+        if let Some(after_len) = self.free.remove(&(span.offset + span.len)) {
+            len += after_len;
+        }
+        self.free.insert(offset, len);
+    }
+
+    /// What has to have its pages reserved before `span` is used: in growing steps, so that it is rarely any.
+    pub(super) fn unensured(&self, span: Span) -> Option<Span> {
+        let end = span.offset + span.len;
+        let grown = self.ensured + ((self.ensured - self.area.offset) / 4).clamp(64 << 10, 64 << 20);
+        let wanted = end.max(grown).min(self.area.offset + self.area.len);
+        (end > self.ensured).then(|| Span::new(self.ensured, wanted - self.ensured))
+    }
+
+    pub(super) fn set_ensured(&mut self, span: Span) {
+        self.ensured = span.offset + span.len;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_back_joins_its_neighbours() {
+        let mut arena = Arena::new(Span::new(4096, 640));
+        let spans: Vec<_> = (0..10).map(|_| arena.allocate(1).unwrap()).collect();
+        assert_eq!(arena.allocate(1), None);
+        for place in [1, 3, 2, 0, 9, 5, 7, 8, 6, 4] {
+            arena.give_back(spans[place]);
+        }
+        assert_eq!(arena.free.len(), 1);
+        assert_eq!(arena.allocate(640), Some(Span::new(4096, 640)));
+    }
+
+    #[test]
+    fn no_byte_is_handed_out_twice() {
+        let mut arena = Arena::new(Span::new(0, 64 * 1024));
+        let mut held: Vec<Span> = Vec::new();
+        let mut seed = 1_u64;
+        for _ in 0..10_000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            if seed >> 63 == 0 || held.is_empty() {
+                let Some(new) = arena.allocate((seed >> 33) % 5000) else { continue };
+                let apart = |old: &Span| old.offset + old.len <= new.offset || new.offset + new.len <= old.offset;
+                assert!(new.len == 0 || held.iter().all(apart));
+                held.push(new);
+            } else {
+                let place = (seed >> 33) as usize % held.len();
+                arena.give_back(held.swap_remove(place));
+            }
+        }
+        held.into_iter().for_each(|span| arena.give_back(span));
+        assert_eq!(arena.allocate(64 * 1024), Some(Span::new(0, 64 * 1024)));
+    }
+}

@@ -1,0 +1,202 @@
+//! What came back of a task, in private memory: results as bytes, faults, and what became of the rest.
+//!
+//! Everything on the board may have been written by a worker gone mad. So counts, offsets and lengths are
+//! checked here against what the program itself remembers of the task, bytes are copied out once, and only
+//! the copy is decoded.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::board::{Board, Cell, Fault, FaultKind, Ordering, Progress, Room, Span};
+use crate::codec::{Decoder, Portable};
+use crate::error::JobError;
+
+/// What the program remembers of a task while it is on the board.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Remembered {
+    pub(super) n_items: u32,
+    pub(super) room: Span,
+    pub(super) fixed_output: Option<usize>,
+    pub(super) limits: Limits,
+}
+
+/// The limits that a verdict quotes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) memory: u64,
+}
+
+/// Why items of a task have no verdict of their own.
+#[derive(Clone, Debug)]
+pub(crate) enum Rest {
+    Cancelled,
+    Lost(Arc<str>),
+}
+
+/// A task that is over.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    n_items: u32,
+    done: u32,
+    started: u32,
+    results: Results,
+    faults: Vec<(Fault, Vec<u8>)>,
+    rest: Rest,
+    limits: Limits,
+    worker_pid: u32,
+    pub(crate) busy: Duration,
+}
+
+#[derive(Debug)]
+enum Results {
+    Fixed { len: usize, bytes: Vec<u8> },
+    Anywhere { places: Vec<Option<Range<usize>>>, bytes: Vec<u8> },
+}
+
+/// A job that did not give its result, and the process it ran in.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: JobError,
+    pub(crate) worker_pid: Option<u32>,
+}
+
+impl Outcome {
+    /// Copies what `progress` and the room say off the board.
+    pub(super) fn read(board: &Board, progress: &Progress, task: &Remembered, rest: Rest) -> Self {
+        // Acquire: a task lost to a dead supervisor is read without its state saying that it is done.
+        let done = progress.done.load(Ordering::Acquire).min(task.n_items);
+        let room = Room::new(task.room, task.n_items, task.fixed_output);
+        Self {
+            n_items: task.n_items,
+            done,
+            started: progress.started.load(Ordering::Relaxed),
+            results: read_results(board, &room, task, done),
+            faults: read_faults(board, &room, task.n_items, progress),
+            rest,
+            limits: task.limits,
+            worker_pid: progress.worker_pid.load(Ordering::Relaxed),
+            busy: Duration::from_nanos(progress.busy_nanos.load(Ordering::Relaxed)),
+        }
+    }
+
+    pub(crate) fn n_items(&self) -> usize {
+        self.n_items as usize
+    }
+
+    /// Whether a task of one item was cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        match self.faults.first() {
+            Some((fault, _)) => fault.kind == FaultKind::Cancelled,
+            None => self.done == 0 && matches!(self.rest, Rest::Cancelled),
+        }
+    }
+
+    /// Bytes that the results took.
+    pub(crate) fn result_bytes(&self) -> usize {
+        match &self.results {
+            Results::Fixed { bytes, .. } | Results::Anywhere { bytes, .. } => bytes.len(),
+        }
+    }
+
+    /// One verdict per item, in order.
+    pub(crate) fn verdicts<R: Portable>(&self) -> impl Iterator<Item = Result<R, Failure>> {
+        let mut faults = self.faults.iter().peekable();
+        (0..self.n_items).map(move |item| {
+            while faults.next_if(|(fault, _)| fault.item < item).is_some() {}
+            match faults.next_if(|(fault, _)| fault.item == item) {
+                Some((fault, payload)) => Err(self.failure(fault, payload)),
+                None if item < self.done => self.decode(item),
+                None => Err(self.unfinished(item)),
+            }
+        })
+    }
+
+    fn decode<R: Portable>(&self, item: u32) -> Result<R, Failure> {
+        let bytes = match &self.results {
+            Results::Fixed { len, bytes } => {
+                let start = item as usize * len;
+                bytes.get(start..start + len)
+            }
+            Results::Anywhere { places, bytes } => {
+                places.get(item as usize).cloned().flatten().and_then(|place| bytes.get(place))
+            }
+        };
+        let decoded = match bytes {
+            Some(bytes) => Decoder::new(bytes).value::<R>().map_err(JobError::from),
+            None => Err(JobError::Codec { message: "the worker left no readable result".into() }),
+        };
+        decoded.map_err(|error| Failure { error, worker_pid: Some(self.worker_pid) })
+    }
+
+    fn failure(&self, fault: &Fault, payload: &[u8]) -> Failure {
+        let text = || String::from_utf8_lossy(payload).into_owned();
+        let error = match fault.kind {
+            FaultKind::Panicked => {
+                let mut report = Decoder::new(payload);
+                let mut part = || report.value::<String>().unwrap_or_default();
+                JobError::Panicked { message: part(), location: part(), backtrace: part() }
+            }
+            FaultKind::Codec => JobError::Codec { message: text() },
+            FaultKind::Killed => JobError::Killed { signal: fault.detail, last_words: text() },
+            FaultKind::Exited => JobError::Exited { code: fault.detail },
+            FaultKind::TimedOut => JobError::TimedOut { limit: self.limits.timeout.unwrap_or_default() },
+            FaultKind::MemoryExceeded => JobError::MemoryExceeded { limit: self.limits.memory },
+            FaultKind::Cancelled => JobError::Cancelled,
+        };
+        Failure { error, worker_pid: Some(fault.pid) }
+    }
+
+    fn unfinished(&self, item: u32) -> Failure {
+        let started = item < self.started;
+        let error = match &self.rest {
+            Rest::Cancelled => JobError::Cancelled,
+            Rest::Lost(reason) => JobError::lost(&**reason, started),
+        };
+        Failure { error, worker_pid: started.then_some(self.worker_pid) }
+    }
+}
+
+fn read_results(board: &Board, room: &Room, task: &Remembered, done: u32) -> Results {
+    let mut bytes = Vec::new();
+    match task.fixed_output {
+        Some(len) => {
+            board.read_into(room.cells(done), &mut bytes);
+            Results::Fixed { len, bytes }
+        }
+        None => {
+            let places = (0..done).map(|item| read_result(board, room.cell(item), &mut bytes)).collect();
+            Results::Anywhere { places, bytes }
+        }
+    }
+}
+
+/// Copies the result that a cell points to; `None` for a cell that points to no place of results.
+fn read_result(board: &Board, cell: Span, bytes: &mut Vec<u8>) -> Option<Range<usize>> {
+    let [offset, len] = board.words::<2>(cell.offset)?.each_ref().map(|word| word.load(Ordering::Relaxed)) as Cell;
+    let span = Span::new(offset, len);
+    if !board.layout().holds_result(span) {
+        return None;
+    }
+    // The codec aligns plain data relative to the start of the stream, and reads it faster there.
+    bytes.resize(bytes.len().next_multiple_of(16), 0);
+    let start = bytes.len();
+    board.read_into(span, bytes).then(|| start..bytes.len())
+}
+
+fn read_faults(board: &Board, room: &Room, n_items: u32, progress: &Progress) -> Vec<(Fault, Vec<u8>)> {
+    let n_faults = progress.n_faults.load(Ordering::Relaxed).min(n_items);
+    let read = |place| {
+        let words = board.words::<4>(room.fault(place).offset)?.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let fault = Fault::from_words(words)?;
+        let mut payload = Vec::new();
+        if board.layout().holds_result(fault.payload) {
+            board.read_into(fault.payload, &mut payload);
+        }
+        Some((fault, payload))
+    };
+    let mut faults: Vec<_> = (0..n_faults).filter_map(read).collect();
+    faults.sort_by_key(|(fault, _)| fault.item);
+    faults
+}

@@ -1,0 +1,328 @@
+//! What can go wrong: [`Error`] for a call to the crate, [`JobError`] for one job.
+//!
+//! A job's end is always a value: a panic, a crash, a time-out of one item is a `JobError` at that item's
+//! place and leaves every other item alone. An `Error` is for the pool, the system or the call itself; a
+//! map that stops at its first failed item wraps that item's `JobError` with its index, job and worker.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::codec::CodecError;
+use crate::sys;
+
+/// Why a call to this crate failed.
+///
+/// Opaque, so that it may learn more; ask [`kind`](Self::kind), and for a failed map
+/// [`job_error`](Self::job_error), [`index`](Self::index), [`job`](Self::job) and
+/// [`worker_pid`](Self::worker_pid). The cause, where there is one, is its
+/// [`source`](std::error::Error::source).
+///
+/// ```
+/// use procession::{ErrorKind, Pool};
+///
+/// let error = Pool::new(0).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+/// ```
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    source: Option<io::Error>,
+    failed_job: Option<FailedJob>,
+}
+
+struct FailedJob {
+    error: JobError,
+    job: &'static str,
+    index: Option<usize>,
+    worker_pid: Option<u32>,
+}
+
+/// What kind of thing an [`Error`] is about.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// An argument that cannot mean anything: no workers, a chunk size of nought.
+    InvalidInput,
+    /// A job failed; [`Error::job_error`] says how.
+    Job,
+    /// Worker processes cannot be had: the program's image, its threads, its privileges, the depth.
+    Start,
+    /// A system call failed; the `source` has its error number.
+    System,
+    /// The pool cannot take work any more: it was closed, its workers cannot start, its supervisor is gone.
+    PoolGone,
+    /// An item is larger than the pool's `max_queued_bytes`, or the queue is full and the call may not wait.
+    QueueFull,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { inner: Box::new(Inner { kind, message: message.into(), source: None, failed_job: None }) }
+    }
+
+    pub(crate) fn invalid_input(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidInput, message)
+    }
+
+    /// `doing` names what failed, as "make the shared memory of the pool".
+    pub(crate) fn system(doing: &str, source: io::Error) -> Self {
+        let mut error = Self::new(ErrorKind::System, format!("failed to {doing}: {source}"));
+        error.inner.source = Some(source);
+        error
+    }
+
+    pub(crate) fn failed_job(
+        error: JobError,
+        job: &'static str,
+        index: Option<usize>,
+        worker_pid: Option<u32>,
+    ) -> Self {
+        let mut message = format!("job `{job}` failed");
+        if let Some(index) = index {
+            message += &format!(" at item {index}");
+        }
+        if let Some(pid) = worker_pid {
+            message += &format!(" in worker {pid}");
+        }
+        message += &format!(": {error}");
+        let mut this = Self::new(ErrorKind::Job, message);
+        this.inner.failed_job = Some(FailedJob { error, job, index, worker_pid });
+        this
+    }
+
+    /// What kind of thing went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.inner.kind
+    }
+
+    /// The failure of the job, where this is [`ErrorKind::Job`].
+    pub fn job_error(&self) -> Option<&JobError> {
+        self.inner.failed_job.as_ref().map(|failed| &failed.error)
+    }
+
+    /// The place in the input, counted from 0, of the item whose job failed.
+    pub fn index(&self) -> Option<usize> {
+        self.inner.failed_job.as_ref().and_then(|failed| failed.index)
+    }
+
+    /// The name of the job that failed.
+    pub fn job(&self) -> Option<&str> {
+        self.inner.failed_job.as_ref().map(|failed| failed.job).filter(|name| !name.is_empty())
+    }
+
+    /// The process that ran the job that failed, where one had begun to.
+    pub fn worker_pid(&self) -> Option<u32> {
+        self.inner.failed_job.as_ref().and_then(|failed| failed.worker_pid)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug.field("kind", &self.inner.kind).field("message", &self.inner.message);
+        if let Some(error) = self.job_error() {
+            debug.field("job_error", error).field("index", &self.index());
+        }
+        debug.finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let inner = &self.inner;
+        match (&inner.source, &inner.failed_job) {
+            (Some(source), _) => Some(source),
+            (None, Some(failed)) => Some(&failed.error),
+            (None, None) => None,
+        }
+    }
+}
+
+impl From<JobError> for Error {
+    fn from(error: JobError) -> Self {
+        let message = error.to_string();
+        let mut this = Self::new(ErrorKind::Job, message);
+        this.inner.failed_job = Some(FailedJob { error, job: "", index: None, worker_pid: None });
+        this
+    }
+}
+
+impl From<sys::StartError> for Error {
+    fn from(error: sys::StartError) -> Self {
+        let mut this = Self::new(ErrorKind::Start, error.to_string());
+        this.inner.source = Some(io::Error::other(error));
+        this
+    }
+}
+
+/// How one job ended without a result.
+///
+/// ```
+/// use procession::{JobError, process_job, spawn};
+///
+/// #[process_job]
+/// fn leave() {
+///     std::process::exit(3);
+/// }
+///
+/// let end = spawn!(leave())?.join();
+/// assert_eq!(end, Err(JobError::Exited { code: 3 }));
+/// # Ok::<(), procession::Error>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobError {
+    /// The job panicked. The worker caught it and lives on.
+    ///
+    /// In a program built with `panic = "abort"` a panic is [`Killed`](Self::Killed) by SIGABRT, and the
+    /// message, place and backtrace are its last words.
+    Panicked {
+        /// What the panic said.
+        message: String,
+        /// `file:line:column`, empty where the panic went round the panic hook (`resume_unwind`).
+        location: String,
+        /// The stack at the panic; empty where `RUST_BACKTRACE=0` forbids it.
+        backtrace: String,
+    },
+    /// The worker was killed by a signal: SIGSEGV, SIGABRT, a stack overflow, the OOM killer, `kill -9`.
+    Killed {
+        /// The signal's number, see `signal(7)`.
+        signal: i32,
+        /// What the worker could still say (a stack overflow, a panic before an abort), empty otherwise.
+        last_words: String,
+    },
+    /// The job called `exit`.
+    Exited {
+        /// The code it gave.
+        code: i32,
+    },
+    /// The job ran longer than it may, and its worker was killed.
+    TimedOut {
+        /// The time it had.
+        limit: Duration,
+    },
+    /// The worker's private memory grew beyond the pool's `memory_limit`, and it was killed.
+    MemoryExceeded {
+        /// The bytes it had.
+        limit: u64,
+    },
+    /// The job was cancelled, or its pool was dropped or terminated.
+    Cancelled,
+    /// An argument or the result could not be made into bytes, or read back from them.
+    Codec {
+        /// What the codec said, and what to do.
+        message: String,
+    },
+    /// The pool or its supervisor is gone.
+    Lost {
+        /// What happened to it.
+        reason: String,
+        /// Whether the job had begun; `false`: it never ran.
+        started: bool,
+    },
+}
+
+impl JobError {
+    /// Whether the job may have had effects. `false`: it never ran and is safe to run again.
+    ///
+    /// ```
+    /// use procession::JobError;
+    ///
+    /// assert!(JobError::Exited { code: 1 }.may_have_run());
+    /// assert!(!JobError::Lost { reason: "the pool is gone".into(), started: false }.may_have_run());
+    /// ```
+    pub fn may_have_run(&self) -> bool {
+        !matches!(self, Self::Lost { started: false, .. })
+    }
+
+    pub(crate) fn lost(reason: impl Into<String>, started: bool) -> Self {
+        Self::Lost { reason: reason.into(), started }
+    }
+}
+
+impl From<CodecError> for JobError {
+    fn from(error: CodecError) -> Self {
+        Self::Codec { message: error.to_string() }
+    }
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked { message, location, .. } if location.is_empty() => write!(f, "panicked: {message}"),
+            Self::Panicked { message, location, .. } => write!(f, "panicked at {location}: {message}"),
+            Self::Killed { signal, last_words } => {
+                write!(f, "killed by signal {signal}")?;
+                if let Some(name) = sys::signal_name(*signal) {
+                    write!(f, " ({name})")?;
+                }
+                match last_words.lines().find(|line| !line.trim().is_empty()) {
+                    Some(line) => write!(f, ": {line}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Exited { code } => write!(f, "called exit({code})"),
+            Self::TimedOut { limit } => write!(f, "ran longer than its time limit of {limit:?}"),
+            Self::MemoryExceeded { limit } => write!(f, "used more than its memory limit of {limit} bytes"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::Codec { message } => f.write_str(message),
+            Self::Lost { reason, started: true } => write!(f, "lost after it had begun: {reason}"),
+            Self::Lost { reason, started: false } => write!(f, "lost before it began: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for JobError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_say_what_happened() {
+        let text = |error: JobError| error.to_string();
+        let panicked = JobError::Panicked {
+            message: "no".into(),
+            location: "a.rs:1:2".into(),
+            backtrace: String::new(),
+        };
+        assert_eq!(text(panicked), "panicked at a.rs:1:2: no");
+        assert_eq!(text(JobError::Killed { signal: 9, last_words: String::new() }), "killed by signal 9 (SIGKILL)");
+        let overflow = JobError::Killed { signal: 11, last_words: "\nstack overflow\nmore".into() };
+        assert_eq!(text(overflow), "killed by signal 11 (SIGSEGV): stack overflow");
+        assert_eq!(text(JobError::Exited { code: 3 }), "called exit(3)");
+        let limit = Duration::from_millis(1500);
+        assert_eq!(text(JobError::TimedOut { limit }), "ran longer than its time limit of 1.5s");
+        assert_eq!(text(JobError::MemoryExceeded { limit: 7 }), "used more than its memory limit of 7 bytes");
+        assert_eq!(text(JobError::Cancelled), "cancelled");
+        assert_eq!(text(JobError::lost("gone", false)), "lost before it began: gone");
+        assert_eq!(text(JobError::lost("gone", true)), "lost after it had begun: gone");
+    }
+
+    #[test]
+    fn a_failed_map_tells_item_job_and_worker() {
+        let error = Error::failed_job(JobError::Exited { code: 1 }, "parse", Some(4), Some(77));
+        assert_eq!(error.to_string(), "job `parse` failed at item 4 in worker 77: called exit(1)");
+        assert_eq!((error.kind(), error.index(), error.job()), (ErrorKind::Job, Some(4), Some("parse")));
+        assert_eq!(error.worker_pid(), Some(77));
+        assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[test]
+    fn errors_travel_between_threads() {
+        fn travels<T: std::error::Error + Send + Sync + 'static>() {}
+        travels::<Error>();
+        travels::<JobError>();
+    }
+}

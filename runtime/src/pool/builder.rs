@@ -1,0 +1,253 @@
+//! Everything that can be said about a pool before it is made.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Defaults, Pool};
+use crate::board::MAX_WORKERS;
+use crate::codec::Encoder;
+use crate::dispatch::{Dispatch, Plan};
+use crate::error::{Error, JobError};
+use crate::job::{Job, hash, initializer_offset};
+use crate::supervisor::{Link, Terms};
+use crate::sys;
+
+/// Where workers come from.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum StartMethod {
+    /// From a clean, single-threaded copy of the program that stopped before `main`. Statics that `main`
+    /// filled are not there: use an initializer or an argument.
+    #[default]
+    ForkServer,
+    /// From the program as it stands when the pool is built: workers see all its memory of that moment,
+    /// copy-on-write. An error in a program with more than one thread, since a fork takes only one along and
+    /// leaves the others' locks held.
+    Fork,
+}
+
+/// Builds a [`Pool`]; see [`Pool::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use procession::{Pool, StartMethod, job, process_job};
+///
+/// #[process_job]
+/// fn greet(name: &str) { println!("a worker of {name} is here"); }
+///
+/// let pool = Pool::builder()
+///     .workers(2)
+///     .start_method(StartMethod::ForkServer)
+///     .initializer(job!(greet), "the example")
+///     .max_jobs_per_worker(1000)
+///     .timeout(Duration::from_secs(5))
+///     .retries(1)
+///     .memory_limit(256 << 20)
+///     .max_queued_bytes(64 << 20)
+///     .name("example")
+///     .build()?;
+/// # Ok::<(), procession::Error>(())
+/// ```
+#[must_use = "nothing is started before `build`"]
+#[derive(Default)]
+pub struct PoolBuilder {
+    workers: Option<usize>,
+    start_method: StartMethod,
+    initializer: Option<Result<Initializer, Error>>,
+    max_jobs_per_worker: Option<u64>,
+    timeout: Option<Duration>,
+    retries: u32,
+    memory_limit: Option<u64>,
+    max_queued_bytes: Option<u64>,
+    name: Option<String>,
+}
+
+/// A job for every new worker, ready to be sent.
+struct Initializer {
+    shim: i64,
+    job: u64,
+    args: Vec<u8>,
+}
+
+impl PoolBuilder {
+    /// The number of workers, 1 to 1024.
+    ///
+    /// By default one for each core that the program may use (affinity and cgroup quota respected), or what
+    /// the environment variable `PROCESSION_WORKERS` says.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Where workers come from; [`StartMethod::ForkServer`] by default.
+    pub fn start_method(mut self, method: StartMethod) -> Self {
+        self.start_method = method;
+        self
+    }
+
+    /// A job that each worker runs once before any other. Where it fails, the pool fails with its cause.
+    pub fn initializer<J, Item>(mut self, _job: J, args: Item) -> Self
+    where
+        J: Job<Item>,
+    {
+        self.initializer = Some(Initializer::new::<J, Item>(&args));
+        self
+    }
+
+    /// Replaces a worker after so many jobs: for code that leaks.
+    pub fn max_jobs_per_worker(mut self, jobs: u64) -> Self {
+        self.max_jobs_per_worker = Some(jobs);
+        self
+    }
+
+    /// How long a job may run, where neither it nor the call says otherwise. Its worker is then killed.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// How often a job that fails (panics, dies, runs too long) is tried again, where neither it nor the call
+    /// says otherwise. 0 by default: a job that failed may have had effects.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// How many bytes of private resident memory a worker may have while it runs a job; beyond, it is killed.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// How many bytes of arguments, and of room for their results, may wait in the queue.
+    ///
+    /// By default an eighth of the memory that the program may use, 4 GiB at the most.
+    pub fn max_queued_bytes(mut self, bytes: u64) -> Self {
+        self.max_queued_bytes = Some(bytes);
+        self
+    }
+
+    /// What workers are called in `ps`, followed by their number; up to 15 bytes are shown.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Makes the pool: forks its workers.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for what cannot be meant (no workers, a limit
+    /// of nothing), [`ErrorKind::Start`](crate::ErrorKind::Start) and
+    /// [`ErrorKind::System`](crate::ErrorKind::System) where processes cannot be had.
+    pub fn build(self) -> Result<Pool, Error> {
+        let n_workers = match self.workers {
+            Some(workers) => checked_workers(workers, "a pool")?,
+            None => default_workers()?,
+        };
+        let max_queued_bytes = self.max_queued_bytes.unwrap_or_else(default_queued_bytes);
+        self.refuse_nothing(max_queued_bytes)?;
+        let initializer = self.initializer.transpose()?;
+        let terms = Terms {
+            one_shot: false,
+            max_jobs: self.max_jobs_per_worker.unwrap_or(0),
+            memory_limit: self.memory_limit.unwrap_or(0),
+            initializer: initializer.as_ref().map(|init| [init.shim as u64, init.job]),
+            setup: [0; 3],
+        };
+        let plan = Plan {
+            n_workers,
+            n_tasks: rows_for(max_queued_bytes, n_workers),
+            arena_len: max_queued_bytes,
+            terms,
+            name: self.name.as_deref().unwrap_or("worker"),
+            initializer_args: initializer.as_ref().map_or(&[], |init| &init.args),
+        };
+        let link = match self.start_method {
+            StartMethod::ForkServer => Link::of_program()?,
+            StartMethod::Fork => Link::fork()?,
+        };
+        let dispatch = Arc::new(Dispatch::make(link, &plan, |_| Ok(()))?);
+        let (timeout, retries, max_jobs) = (self.timeout, self.retries, terms.max_jobs);
+        Ok(Pool { dispatch, defaults: Defaults { timeout, retries, max_jobs } })
+    }
+
+    fn refuse_nothing(&self, max_queued_bytes: u64) -> Result<(), Error> {
+        let refuse = |what: &str| Err(Error::invalid_input(format!("{what}; leave it out for no limit")));
+        if max_queued_bytes == 0 {
+            let message = "`max_queued_bytes` of 0 leaves no room for any job: give it at least the size of one";
+            return Err(Error::invalid_input(message));
+        }
+        if max_queued_bytes > 1 << 40 {
+            return Err(Error::invalid_input("`max_queued_bytes` is more than 1 TiB: give it what memory can hold"));
+        }
+        if self.memory_limit == Some(0) {
+            return refuse("`memory_limit` of 0 would kill every worker");
+        }
+        if self.timeout == Some(Duration::ZERO) {
+            return refuse("`timeout` of 0 would kill every job");
+        }
+        if self.max_jobs_per_worker == Some(0) {
+            return refuse("`max_jobs_per_worker` of 0 would start no job");
+        }
+        Ok(())
+    }
+}
+
+impl Initializer {
+    fn new<J: Job<Item>, Item>(args: &Item) -> Result<Self, Error> {
+        let mut encoder = Encoder::new();
+        J::encode(args, &mut encoder)
+            .map_err(|error| Error::failed_job(JobError::from(error), J::NAME, None, None))?;
+        let args = encoder.chunks().collect::<Vec<_>>().concat();
+        Ok(Self { shim: initializer_offset::<J, Item>()?, job: hash::<J, Item>(), args })
+    }
+}
+
+fn checked_workers(workers: usize, whose: &str) -> Result<u32, Error> {
+    let in_range = u32::try_from(workers).ok().filter(|workers| (1..=MAX_WORKERS).contains(workers));
+    in_range.ok_or_else(|| Error::invalid_input(format!("{whose} needs 1 to {MAX_WORKERS} workers, not {workers}")))
+}
+
+fn default_workers() -> Result<u32, Error> {
+    const VARIABLE: &str = "PROCESSION_WORKERS";
+    match std::env::var_os(VARIABLE) {
+        Some(value) => {
+            let number = value.to_str().and_then(|text| text.trim().parse().ok()).ok_or_else(|| {
+                Error::invalid_input(format!("{VARIABLE} is {value:?}: give it a number of workers, or unset it"))
+            })?;
+            checked_workers(number, VARIABLE)
+        }
+        None => {
+            // Respects affinity and cgroup quotas.
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            Ok(u32::try_from(cores).unwrap_or(MAX_WORKERS).min(MAX_WORKERS))
+        }
+    }
+}
+
+fn default_queued_bytes() -> u64 {
+    (sys::total_memory() / 8).clamp(64 << 20, 4 << 30)
+}
+
+/// Rows for as many of the smallest tasks as the bytes can hold, within reason.
+fn rows_for(max_queued_bytes: u64, n_workers: u32) -> u32 {
+    const SMALLEST_TASK: u64 = 128;
+    let rows = (max_queued_bytes / SMALLEST_TASK).clamp(16, 1 << 20) as u32;
+    rows.max(n_workers * 4)
+}
+
+impl fmt::Debug for PoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolBuilder")
+            .field("workers", &self.workers)
+            .field("start_method", &self.start_method)
+            .field("timeout", &self.timeout)
+            .field("retries", &self.retries)
+            .field("memory_limit", &self.memory_limit)
+            .field("max_queued_bytes", &self.max_queued_bytes)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,106 @@
+//! How many items go into one task.
+//!
+//! One item each until a first measurement is there, then as many as fill about a millisecond by the measured
+//! rate, fewer towards the end where the end is known, so that no worker is left alone with a long tail.
+//! Bounded in items, which bounds the room of a task, and in bytes, which keeps a task in the cache.
+
+use std::time::Duration;
+
+/// A task is to take so many nanoseconds.
+const TARGET: f64 = 1e6;
+/// Towards the end a task may take as little as this, and no less: handing it over costs some of it.
+const SHORTEST: f64 = 5e4;
+/// Items quicker than this can have printed nothing worth a flush after each of them.
+const QUICK: f64 = 1e3;
+const MAX_ITEMS: usize = 16 * 1024;
+const MAX_BYTES: usize = 256 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Chunking {
+    fixed: Option<usize>,
+    max_items: usize,
+    n_workers: usize,
+    nanos_per_item: Option<f64>,
+    bytes_per_result: f64,
+}
+
+impl Chunking {
+    /// `max_jobs`: what one worker does before it is replaced, 0 for no end.
+    pub(super) fn new(fixed: Option<usize>, n_workers: usize, max_jobs: u64) -> Self {
+        let max_jobs = usize::try_from(max_jobs).unwrap_or(usize::MAX);
+        let max_items = if max_jobs == 0 { MAX_ITEMS } else { MAX_ITEMS.min(max_jobs) };
+        Self { fixed, max_items, n_workers, nanos_per_item: None, bytes_per_result: 64.0 }
+    }
+
+    /// Items for the next task; `remaining` are known to follow.
+    pub(super) fn next_len(&self, remaining: Option<usize>) -> usize {
+        if let Some(fixed) = self.fixed {
+            return fixed;
+        }
+        let Some(nanos) = self.nanos_per_item else { return 1 };
+        let full = (TARGET / nanos) as usize;
+        let shortest = (SHORTEST / nanos) as usize;
+        let fair = remaining.map_or(usize::MAX, |remaining| remaining / (2 * self.n_workers));
+        full.min(fair.max(shortest)).clamp(1, self.max_items)
+    }
+
+    /// Whether a task of so many bytes should take no further item.
+    pub(super) fn is_full(&self, n_bytes: usize) -> bool {
+        self.fixed.is_none() && n_bytes >= MAX_BYTES
+    }
+
+    /// Bytes to set aside for the results of so many items, where they have no fixed size.
+    pub(super) fn heap_len(&self, n_items: usize) -> u64 {
+        const MOST: f64 = 1024.0 * 1024.0;
+        (n_items as f64 * self.bytes_per_result * 1.25).min(MOST) as u64
+    }
+
+    /// Whether items may print: what they print is then flushed one by one.
+    pub(super) fn flush_each(&self) -> bool {
+        self.nanos_per_item.is_none_or(|nanos| nanos > QUICK)
+    }
+
+    /// A task of so many items took so long and gave so many bytes.
+    pub(super) fn learn(&mut self, n_items: usize, busy: Duration, result_bytes: usize) {
+        if n_items == 0 {
+            return;
+        }
+        let n = n_items as f64;
+        let (nanos, bytes) = ((busy.as_nanos() as f64 / n).max(0.1), result_bytes as f64 / n);
+        // Half new, half old: quick to follow, slow to be fooled by one item.
+        self.nanos_per_item = Some(self.nanos_per_item.map_or(nanos, |old| (old + nanos) / 2.0));
+        self.bytes_per_result = ((self.bytes_per_result + bytes) / 2.0).max(16.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_grow_to_a_millisecond_and_shrink_towards_the_end() {
+        let mut chunking = Chunking::new(None, 2, 0);
+        assert_eq!(chunking.next_len(Some(1000)), 1);
+        chunking.learn(1, Duration::from_micros(10), 8);
+        assert_eq!(chunking.next_len(None), 100);
+        assert_eq!(chunking.next_len(Some(100)), 25);
+        assert_eq!(chunking.next_len(Some(2)), 5, "no shorter than is worth handing over");
+    }
+
+    #[test]
+    fn slow_items_go_one_by_one_and_a_fixed_size_is_kept() {
+        let mut chunking = Chunking::new(None, 2, 0);
+        chunking.learn(1, Duration::from_secs(1), 8);
+        assert_eq!(chunking.next_len(Some(1000)), 1);
+        let mut chunking = Chunking::new(Some(7), 2, 0);
+        chunking.learn(7, Duration::from_nanos(7), 8);
+        assert_eq!(chunking.next_len(Some(3)), 7);
+    }
+
+    #[test]
+    fn a_task_is_never_more_than_a_worker_may_do() {
+        let mut chunking = Chunking::new(None, 2, 10);
+        chunking.learn(1, Duration::from_nanos(1), 8);
+        assert_eq!(chunking.next_len(None), 10);
+    }
+}

@@ -1,0 +1,148 @@
+//! One call that was queued on a pool.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{CallTerms, MapOptions, Pool};
+use crate::board::TaskId;
+use crate::codec::{Encoder, Portable};
+use crate::dispatch::{Dispatch, Mailbox, NewTask};
+use crate::error::{Error, JobError};
+use crate::job::{Job, encode_call};
+
+/// A job that was queued on a pool, and its result to come.
+///
+/// Dropping the handle lets the job run and throws its result away.
+///
+/// ```
+/// use std::time::Duration;
+/// use procession::{Pool, job, process_job};
+///
+/// #[process_job]
+/// fn slow() -> u32 {
+///     std::thread::sleep(Duration::from_millis(20));
+///     7
+/// }
+///
+/// let pool = Pool::new(1)?;
+/// let mut handle = pool.submit(job!(slow), ())?;
+/// let result = loop {
+///     if let Some(result) = handle.join_timeout(Duration::from_millis(1))? {
+///         break result;
+///     }
+/// };
+/// assert_eq!(result, 7);
+/// # Ok::<(), procession::Error>(())
+/// ```
+pub struct JobHandle<R> {
+    dispatch: Arc<Dispatch>,
+    mailbox: Arc<Mailbox>,
+    task: TaskId,
+    job: &'static str,
+    result: PhantomData<fn() -> R>,
+}
+
+pub(super) fn submit<J: Job<Item>, Item>(pool: &Pool, args: &Item, wait: bool) -> Result<JobHandle<J::Output>, Error> {
+    let terms = CallTerms::new::<J, Item>(pool, MapOptions::NONE)?;
+    let mut encoder = Encoder::new();
+    encode_call::<J, Item>(args, &mut encoder)?;
+    let mailbox = Arc::new(Mailbox::default());
+    let task = NewTask { guarded: true, ..terms.task::<J, Item>(&encoder, 1, &mailbox) };
+    let published = if wait { pool.dispatch.publish(&task) } else { pool.dispatch.try_publish(&task) };
+    let (dispatch, task) = (Arc::clone(&pool.dispatch), published?);
+    Ok(JobHandle { dispatch, mailbox, task, job: J::NAME, result: PhantomData })
+}
+
+impl<R: Portable> JobHandle<R> {
+    /// Waits for the job to end.
+    ///
+    /// # Errors
+    ///
+    /// How it ended without a result; [`JobError::Lost`] where the pool is gone.
+    pub fn join(mut self) -> Result<R, JobError> {
+        self.take(None).and_then(|result| result.ok_or_else(taken))
+    }
+
+    /// Waits for the job to end, but not longer than `timeout`; `None`: not yet, ask again.
+    ///
+    /// # Errors
+    ///
+    /// As [`join`](Self::join). Once it has given a result or an error, it is a [`JobError::Lost`] to ask again.
+    pub fn join_timeout(&mut self, timeout: Duration) -> Result<Option<R>, JobError> {
+        self.take(Some(timeout))
+    }
+
+    fn take(&mut self, timeout: Option<Duration>) -> Result<Option<R>, JobError> {
+        self.dispatch.check_ours().map_err(|error| JobError::lost(error.to_string(), true))?;
+        if self.mailbox.is_emptied() {
+            return Err(taken());
+        }
+        if !self.dispatch.wait_until_or(|| !self.mailbox.is_empty(), timeout) {
+            return Ok(None);
+        }
+        let arrived = self.mailbox.take().pop();
+        let verdict = arrived.and_then(|(_, outcome)| outcome.verdicts::<R>().next()).ok_or_else(taken)?;
+        verdict.map(Some).map_err(|failure| failure.error)
+    }
+}
+
+fn taken() -> JobError {
+    JobError::lost("the result of this job was taken already", true)
+}
+
+impl<R> JobHandle<R> {
+    /// Whether the job has ended, in whatever way.
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn nothing() {}
+    ///
+    /// let handle = Pool::new(1)?.submit(job!(nothing), ())?;
+    /// assert!(handle.is_finished(), "its pool was dropped at once, so it is finished one way or the other");
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn is_finished(&self) -> bool {
+        if self.dispatch.check_ours().is_err() {
+            return true;
+        }
+        self.dispatch.drain();
+        !self.mailbox.is_empty() || self.mailbox.is_emptied()
+    }
+
+    /// Sees to it that the job has no result: one that is queued never runs, one that runs is killed with its
+    /// worker. `false`: it had ended already.
+    ///
+    /// ```
+    /// use procession::{JobError, Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn forever() { loop { std::thread::park() } }
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let handle = pool.submit(job!(forever), ())?;
+    /// assert!(handle.cancel());
+    /// assert_eq!(handle.join(), Err(JobError::Cancelled));
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn cancel(&self) -> bool {
+        if self.dispatch.check_ours().is_err() || self.is_finished() {
+            return false;
+        }
+        if self.dispatch.withdraw(self.task) {
+            return true;
+        }
+        self.dispatch.cancel_running(self.task);
+        self.dispatch.wait_until(|| !self.mailbox.is_empty());
+        self.mailbox.was_cancelled()
+    }
+}
+
+impl<R> fmt::Debug for JobHandle<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobHandle").field("job", &self.job).finish_non_exhaustive()
+    }
+}

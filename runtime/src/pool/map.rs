@@ -1,0 +1,330 @@
+//! One map: items in, chunk by chunk; verdicts out, in order.
+//!
+//! The calling thread feeds and collects by itself; there is no thread behind it. It keeps a few tasks per
+//! worker on the board, never more, so an iterator is pulled only as fast as its items are worked off.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Pool;
+use super::chunking::Chunking;
+use crate::board::TaskId;
+use crate::codec::{Encoder, fixed_size};
+use crate::dispatch::{Failure, Mailbox, NewTask, Refused};
+use crate::error::{Error, JobError};
+use crate::job::{Job, encode_item, hash, shim_offset};
+
+/// What a map was told beside its job and items; `None` leaves the choice to the job's defaults and the pool.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MapOptions {
+    pub(crate) chunk_size: Option<usize>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) retries: Option<u32>,
+}
+
+impl MapOptions {
+    /// Nothing said.
+    pub const NONE: Self = Self {
+        chunk_size: None,
+        timeout: None,
+        retries: None,
+    };
+
+    /// `chunk_size = …`
+    #[must_use]
+    pub fn chunk_size(mut self, n_items: usize) -> Self {
+        self.chunk_size = Some(n_items);
+        self
+    }
+
+    /// `timeout = …`
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// `retries = …`
+    #[must_use]
+    pub fn retries(mut self, n_retries: u32) -> Self {
+        self.retries = Some(n_retries);
+        self
+    }
+}
+
+/// What holds for every item of one call: the call's word, else the job's, else the pool's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallTerms {
+    shim: i64,
+    job: u64,
+    timeout: Option<Duration>,
+    retries: u32,
+}
+
+impl CallTerms {
+    pub(super) fn new<J: Job<Item>, Item>(pool: &Pool, options: MapOptions) -> Result<Self, Error> {
+        pool.dispatch.check_ours()?;
+        let timeout = options.timeout.or(J::DEFAULTS.timeout).or(pool.defaults.timeout);
+        if timeout == Some(Duration::ZERO) {
+            return Err(Error::invalid_input("a `timeout` of 0 would kill every job; leave it out for no limit"));
+        }
+        let retries = options.retries.or(J::DEFAULTS.retries).unwrap_or(pool.defaults.retries);
+        Ok(Self { shim: shim_offset::<J, Item>()?, job: hash::<J, Item>(), timeout, retries })
+    }
+
+    /// For a job that runs without a pool.
+    pub(crate) fn of_job<J: Job<Item>, Item>() -> Result<Self, Error> {
+        let (timeout, retries) = (J::DEFAULTS.timeout, J::DEFAULTS.retries.unwrap_or(0));
+        Ok(Self { shim: shim_offset::<J, Item>()?, job: hash::<J, Item>(), timeout, retries })
+    }
+
+    /// A task of these items on these terms.
+    pub(crate) fn task<'a, J: Job<Item>, Item>(
+        &self,
+        input: &'a Encoder<'a>,
+        n_items: u32,
+        mailbox: &'a Arc<Mailbox>,
+    ) -> NewTask<'a> {
+        NewTask {
+            shim: self.shim,
+            job: self.job,
+            input,
+            n_items,
+            fixed_output: fixed_size::<J::Output>(),
+            heap_len: 128,
+            timeout: self.timeout,
+            retries: self.retries,
+            guarded: self.timeout.is_some(),
+            flush_each: true,
+            mailbox,
+            tag: 0,
+        }
+    }
+}
+
+pub(super) fn run<J: Job<Item>, Item>(
+    pool: &Pool,
+    items: impl Iterator<Item = Item>,
+    options: MapOptions,
+) -> Result<Vec<J::Output>, Error> {
+    let mut map = Map::<J, Item>::new(pool, options)?;
+    map.ends_at_failure = true;
+    let mut items = Source::new(items);
+    let mut results = Vec::with_capacity(items.len_hint());
+    while let Some(chunk) = map.next_chunk(&mut items)? {
+        for verdict in chunk {
+            let index = results.len();
+            results.push(verdict.map_err(|failure| {
+                Error::failed_job(failure.error, J::NAME, Some(index), failure.worker_pid)
+            })?);
+        }
+    }
+    Ok(results)
+}
+
+pub(super) fn run_each<J: Job<Item>, Item>(
+    pool: &Pool,
+    items: impl Iterator<Item = Item>,
+    options: MapOptions,
+) -> Result<Vec<Result<J::Output, JobError>>, Error> {
+    let mut map = Map::<J, Item>::new(pool, options)?;
+    let mut items = Source::new(items);
+    let mut verdicts = Vec::with_capacity(items.len_hint());
+    while let Some(chunk) = map.next_chunk(&mut items)? {
+        verdicts.extend(chunk.into_iter().map(|verdict| verdict.map_err(|failure| failure.error)));
+    }
+    Ok(verdicts)
+}
+
+type Verdicts<J, Item> = Vec<Result<<J as Job<Item>>::Output, Failure>>;
+
+/// The caller's iterator, and whether it has ended: it is not asked again after that.
+struct Source<I> {
+    items: I,
+    ended: bool,
+}
+
+impl<I: Iterator> Source<I> {
+    fn new(items: I) -> Self {
+        Self { items, ended: false }
+    }
+
+    fn next(&mut self) -> Option<I::Item> {
+        if self.ended {
+            return None;
+        }
+        let item = self.items.next();
+        self.ended = item.is_none();
+        item
+    }
+
+    fn remaining(&self) -> Option<usize> {
+        self.items.size_hint().1
+    }
+
+    /// How much to reserve for results: an iterator may promise anything.
+    fn len_hint(&self) -> usize {
+        self.items.size_hint().0.min(1 << 20)
+    }
+}
+
+/// A map on its way. Dropped before its end, it cancels what has not begun.
+struct Map<'pool, J: Job<Item>, Item> {
+    pool: &'pool Pool,
+    terms: CallTerms,
+    chunking: Chunking,
+    mailbox: Arc<Mailbox>,
+    /// Tasks on the board, by the number of their chunk.
+    on_board: BTreeMap<u64, TaskId>,
+    /// Chunks that have come back and wait for one before them.
+    arrived: BTreeMap<u64, Verdicts<J, Item>>,
+    n_published: u64,
+    n_taken: u64,
+    /// Whether nothing after a failed item is wanted.
+    ends_at_failure: bool,
+    /// The first chunk with a failure that is known, if so.
+    failed: Option<u64>,
+    buffer: Vec<u8>,
+    job: PhantomData<fn(Item) -> J>,
+}
+
+impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
+    fn new(pool: &'pool Pool, options: MapOptions) -> Result<Self, Error> {
+        if options.chunk_size == Some(0) {
+            return Err(Error::invalid_input("a `chunk_size` of 0 holds no item: give at least 1, or leave it out"));
+        }
+        let terms = CallTerms::new::<J, Item>(pool, options)?;
+        Ok(Self {
+            pool,
+            terms,
+            chunking: Chunking::new(options.chunk_size, pool.workers(), pool.defaults.max_jobs),
+            mailbox: Arc::default(),
+            on_board: BTreeMap::new(),
+            arrived: BTreeMap::new(),
+            n_published: 0,
+            n_taken: 0,
+            ends_at_failure: false,
+            failed: None,
+            buffer: Vec::new(),
+            job: PhantomData,
+        })
+    }
+
+    /// The next chunk's verdicts in input order, once they are there; `None` after the last one.
+    fn next_chunk<I: Iterator<Item = Item>>(
+        &mut self,
+        items: &mut Source<I>,
+    ) -> Result<Option<Verdicts<J, Item>>, Error> {
+        loop {
+            self.collect();
+            self.feed(items)?;
+            if let Some(verdicts) = self.arrived.remove(&self.n_taken) {
+                self.n_taken += 1;
+                return Ok(Some(verdicts));
+            }
+            if self.on_board.is_empty() {
+                return Ok(None);
+            }
+            self.pool.dispatch.wait_until(|| !self.mailbox.is_empty());
+        }
+    }
+
+    /// Keeps the workers supplied.
+    fn feed<I: Iterator<Item = Item>>(&mut self, items: &mut Source<I>) -> Result<(), Error> {
+        let window = 3 * self.pool.workers();
+        while self.on_board.len() < window && !items.ended && self.failed.is_none() {
+            let chunk = self.pull(items);
+            let mut rest = &chunk[..];
+            while !rest.is_empty() {
+                let n_sent = self.send(rest)?;
+                rest = &rest[n_sent..];
+            }
+            self.pool.dispatch.drain();
+            self.collect();
+        }
+        Ok(())
+    }
+
+    /// Takes the items of the next task from the caller's iterator.
+    fn pull<I: Iterator<Item = Item>>(&self, items: &mut Source<I>) -> Vec<Item> {
+        let wanted = self.chunking.next_len(items.remaining());
+        let mut chunk = Vec::with_capacity(wanted.min(1024));
+        while chunk.len() < wanted
+            && !self.chunking.is_full(size_of_val(&chunk[..]))
+            && let Some(item) = items.next()
+        {
+            chunk.push(item);
+        }
+        chunk
+    }
+
+    /// Encodes items from the front of `items` and puts them on the board; returns how many.
+    fn send(&mut self, items: &[Item]) -> Result<usize, Error> {
+        let mut encoder = Encoder::with_buffer(std::mem::take(&mut self.buffer));
+        let mut n_items = 0;
+        let mut refused = None;
+        for item in items {
+            if let Err(error) = encode_item::<J, Item>(item, &mut encoder) {
+                refused = Some(error);
+                break;
+            }
+            n_items += 1;
+            if self.chunking.is_full(encoder.len()) {
+                break;
+            }
+        }
+        if n_items > 0 {
+            let task = NewTask {
+                heap_len: self.chunking.heap_len(n_items),
+                flush_each: self.chunking.flush_each(),
+                tag: self.n_published,
+                ..self.terms.task::<J, Item>(&encoder, n_items as u32, &self.mailbox)
+            };
+            match self.pool.dispatch.publish(&task) {
+                Ok(task) => self.on_board.insert(self.n_published, task),
+                Err(Refused::TooLarge { .. }) if n_items > 1 => return self.send(&items[..n_items / 2]),
+                Err(refused) => return Err(refused.into()),
+            };
+            self.n_published += 1;
+        }
+        self.buffer = encoder.into_buffer();
+        if let Some(error) = refused {
+            // A verdict like any other: a map that asks for all goes on behind it.
+            let failure = Failure { error: JobError::from(error), worker_pid: None };
+            self.keep(self.n_published, vec![Err(failure)]);
+            self.n_published += 1;
+            n_items += 1;
+        }
+        Ok(n_items)
+    }
+
+    /// Decodes what has come back.
+    fn collect(&mut self) {
+        for (chunk, outcome) in self.mailbox.take() {
+            self.chunking.learn(outcome.n_items(), outcome.busy, outcome.result_bytes());
+            self.on_board.remove(&chunk);
+            self.keep(chunk, outcome.verdicts().collect());
+        }
+    }
+
+    fn keep(&mut self, chunk: u64, verdicts: Verdicts<J, Item>) {
+        if self.ends_at_failure && verdicts.iter().any(Result::is_err) {
+            let first = self.failed.map_or(chunk, |failed| failed.min(chunk));
+            self.failed = Some(first);
+            for task in self.on_board.split_off(&first).into_values() {
+                self.pool.dispatch.abandon(task);
+            }
+        }
+        self.arrived.insert(chunk, verdicts);
+    }
+}
+
+impl<J: Job<Item>, Item> Drop for Map<'_, J, Item> {
+    fn drop(&mut self) {
+        for task in self.on_board.values() {
+            self.pool.dispatch.abandon(*task);
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Pools of worker processes.
+//!
+//! Responsible for the public face: building, mapping, submitting, ending. The board is
+//! [`crate::dispatch`]'s, the processes are [`crate::supervisor`]'s. README.md beside this file defines the
+//! words, draws the life of a worker and names the races.
+
+mod builder;
+mod chunking;
+mod handle;
+mod map;
+mod stats;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use builder::{PoolBuilder, StartMethod};
+pub use handle::JobHandle;
+pub use map::MapOptions;
+pub(crate) use map::CallTerms;
+pub use stats::{PoolStats, WorkerStats};
+
+use crate::board::Ordering;
+use crate::dispatch::Dispatch;
+use crate::error::{Error, ErrorKind, JobError};
+use crate::job::Job;
+use crate::supervisor::{ThisProcess, lock};
+
+/// A set of worker processes that run jobs.
+///
+/// Workers are forked when the pool is made, replaced when they die, and gone when the pool is dropped. A pool
+/// may be used from many threads at once. Dropping it kills its workers at once, and every open
+/// [`JobHandle`] gets [`JobError::Cancelled`]; [`close`](Self::close) waits for what was queued.
+///
+/// ```
+/// use procession::{Pool, job, process_job};
+///
+/// #[process_job]
+/// fn square(x: u64) -> u64 { x * x }
+///
+/// let pool = Pool::new(2)?;
+/// assert_eq!(pool.map(job!(square), 0..5)?, [0, 1, 4, 9, 16]);
+/// let handle = pool.submit(job!(square), 12)?;
+/// assert_eq!(handle.join()?, 144);
+/// pool.close()?;
+/// # Ok::<(), procession::Error>(())
+/// ```
+pub struct Pool {
+    dispatch: Arc<Dispatch>,
+    defaults: Defaults,
+}
+
+/// What applies to a job where neither the call nor the job says otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+struct Defaults {
+    timeout: Option<Duration>,
+    retries: u32,
+    /// 0: no limit.
+    max_jobs: u64,
+}
+
+impl Pool {
+    /// Makes a pool of so many workers.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] for no workers, or more than 1024; [`ErrorKind::Start`] and
+    /// [`ErrorKind::System`] where processes cannot be had, with the cause.
+    ///
+    /// ```
+    /// let pool = procession::Pool::new(3)?;
+    /// assert_eq!(pool.workers(), 3);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn new(workers: usize) -> Result<Self, Error> {
+        Self::builder().workers(workers).build()
+    }
+
+    /// A pool with everything that can be said about it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use procession::Pool;
+    ///
+    /// let pool = Pool::builder().workers(2).timeout(Duration::from_secs(10)).name("parse").build()?;
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::default()
+    }
+
+    /// The pool of `pool_map!` without `in`, made at first use and again if its supervisor was killed.
+    pub(crate) fn default_pool() -> Result<Arc<Self>, Error> {
+        let mut pool = lock(&ThisProcess::get().default_pool);
+        if let Some(pool) = pool.as_ref().filter(|pool| !pool.dispatch.is_gone()) {
+            return Ok(Arc::clone(pool));
+        }
+        let new = Arc::new(Self::builder().build()?);
+        *pool = Some(Arc::clone(&new));
+        Ok(new)
+    }
+
+    /// Runs the job once for each item and gives the results in input order, or the first failure in it.
+    ///
+    /// After a failure, items not yet begun are cancelled; those running finish unheard. The items are taken
+    /// from the iterator as workers become free. [`pool_map!`](crate::pool_map) is the same with options.
+    ///
+    /// # Errors
+    ///
+    /// The first item's failure in input order ([`Error::job_error`], [`Error::index`]), or what is wrong
+    /// with the pool.
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn reciprocal(x: u32) -> u32 { 100 / x }
+    ///
+    /// let pool = Pool::new(2)?;
+    /// assert_eq!(pool.map(job!(reciprocal), [1, 2, 4])?, [100, 50, 25]);
+    /// let error = pool.map(job!(reciprocal), [1, 0, 4]).unwrap_err();
+    /// assert_eq!(error.index(), Some(1));
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn map<J, Item>(&self, job: J, items: impl IntoIterator<Item = Item>) -> Result<Vec<J::Output>, Error>
+    where
+        J: Job<Item>,
+    {
+        self.map_with(job, items, MapOptions::NONE)
+    }
+
+    /// Runs the job once for each item and gives a verdict for each, in input order.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the pool as a whole; a job's failure stands in its place in the vector.
+    ///
+    /// ```
+    /// use procession::{JobError, Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn fragile(x: u32) -> u32 {
+    ///     if x == 1 { std::process::abort() }
+    ///     x
+    /// }
+    ///
+    /// let verdicts = Pool::new(2)?.map_each(job!(fragile), 0..3)?;
+    /// assert_eq!(verdicts[0], Ok(0));
+    /// assert!(matches!(verdicts[1], Err(JobError::Killed { signal: 6, .. })));
+    /// assert_eq!(verdicts[2], Ok(2));
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn map_each<J, Item>(
+        &self,
+        _job: J,
+        items: impl IntoIterator<Item = Item>,
+    ) -> Result<Vec<Result<J::Output, JobError>>, Error>
+    where
+        J: Job<Item>,
+    {
+        map::run_each::<J, Item>(self, items.into_iter(), MapOptions::NONE)
+    }
+
+    pub(crate) fn map_with<J, Item>(
+        &self,
+        _job: J,
+        items: impl IntoIterator<Item = Item>,
+        options: MapOptions,
+    ) -> Result<Vec<J::Output>, Error>
+    where
+        J: Job<Item>,
+    {
+        map::run::<J, Item>(self, items.into_iter(), options)
+    }
+
+    /// Queues one call of the job: Python's `apply_async`.
+    ///
+    /// Never waits for a worker; waits for room where the queue holds `max_queued_bytes` already. `args` is the
+    /// plain value for a function of one parameter, a tuple for several, `()` for none.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Job`] with [`JobError::Codec`] where the arguments cannot be encoded,
+    /// [`ErrorKind::QueueFull`] where they could never fit, [`ErrorKind::PoolGone`].
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn add(a: u32, b: u32) -> u32 { a + b }
+    ///
+    /// let pool = Pool::new(2)?;
+    /// let handles: Vec<_> = (0..10).map(|x| pool.submit(job!(add), (x, 1))).collect::<Result<_, _>>()?;
+    /// for (x, handle) in (0..).zip(handles) {
+    ///     assert_eq!(handle.join()?, x + 1);
+    /// }
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn submit<J, Item>(&self, _job: J, args: Item) -> Result<JobHandle<J::Output>, Error>
+    where
+        J: Job<Item>,
+    {
+        handle::submit::<J, Item>(self, &args, true)
+    }
+
+    /// As [`submit`](Self::submit), but an error of kind [`ErrorKind::QueueFull`] instead of a wait for room.
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn double(x: u32) -> u32 { x * 2 }
+    ///
+    /// assert_eq!(Pool::new(1)?.try_submit(job!(double), 4)?.join()?, 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_submit<J, Item>(&self, _job: J, args: Item) -> Result<JobHandle<J::Output>, Error>
+    where
+        J: Job<Item>,
+    {
+        handle::submit::<J, Item>(self, &args, false)
+    }
+
+    /// The number of workers.
+    ///
+    /// ```
+    /// assert_eq!(procession::Pool::new(2)?.workers(), 2);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn workers(&self) -> usize {
+        self.dispatch.board().layout().n_workers as usize
+    }
+
+    /// The process numbers of the workers as they are now.
+    ///
+    /// ```
+    /// assert_eq!(procession::Pool::new(2)?.pids().len(), 2);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn pids(&self) -> Vec<u32> {
+        if self.dispatch.check_ours().is_err() {
+            return Vec::new();
+        }
+        self.dispatch.board().workers().iter().map(|record| record.pid.load(Ordering::Relaxed)).collect()
+    }
+
+    /// What each worker has done so far, and what it has cost.
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn square(x: u64) -> u64 { x * x }
+    ///
+    /// let pool = Pool::new(2)?;
+    /// pool.map(job!(square), 0..100)?;
+    /// let jobs: u64 = pool.stats().workers.iter().map(|worker| worker.jobs_done).sum();
+    /// assert_eq!(jobs, 100);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn stats(&self) -> PoolStats {
+        stats::read(&self.dispatch)
+    }
+
+    /// Waits for everything that was queued, then ends the workers. No process is left.
+    ///
+    /// # Errors
+    ///
+    /// Where the pool broke before all was done; handles tell of their own jobs.
+    ///
+    /// ```
+    /// procession::Pool::new(1)?.close()?;
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn close(self) -> Result<(), Error> {
+        self.dispatch.check_ours()?;
+        self.dispatch.wait_until(|| !self.dispatch.is_busy());
+        let gone = self.dispatch.gone();
+        self.dispatch.stop(false)?;
+        gone.map_or(Ok(()), |reason| Err(Error::new(ErrorKind::PoolGone, &*reason)))
+    }
+
+    /// Kills the workers at once; open handles get [`JobError::Cancelled`]. Dropping the pool does the same.
+    ///
+    /// ```
+    /// procession::Pool::new(1)?.terminate();
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn terminate(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // An error means that the supervisor is gone, and then so are the workers.
+        let _ = self.dispatch.stop(true);
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("workers", &self.workers()).field("defaults", &self.defaults).finish()
+    }
+}

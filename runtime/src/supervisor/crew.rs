@@ -1,0 +1,342 @@
+//! The workers of one board: forked, buried, replaced, stopped.
+//!
+//! | what ends | what happens |
+//! |---|---|
+//! | a worker that held an item | the item gets its verdict ([`super::verdict`]), a new worker comes at once |
+//! | a worker that left by itself (its number of jobs) | a new one comes at once |
+//! | a worker that could set up nothing, or died with nothing begun | a new one after a pause that doubles; after [`MAX_BARREN`] in a row the crew is broken, and says why |
+//! | a worker of a stopping crew | none comes |
+//! | the one worker of a `Process` | none comes, unless its task is to be tried again |
+
+use std::io;
+use std::rc::Rc;
+
+use super::message::Terms;
+use super::verdict::{self, Burial, Cause};
+use super::watch::{Sight, Watch};
+use crate::board::{Board, Ordering, Phase, Span, TaskId, TaskRow, WorkerIndex};
+use crate::sys::{self, Context, Ended, Fd, Forked, Pidfd, Rlimit};
+use crate::worker::{self, Birth};
+
+/// So many workers in a row that died before they did anything are enough to give a crew up.
+const MAX_BARREN: u32 = 5;
+
+const MILLISECOND: u64 = 1_000_000;
+
+/// How long the workers of a closing crew may take to leave by themselves.
+const GRACE: u64 = 2_000 * MILLISECOND;
+
+pub(super) struct Crew {
+    pub(super) id: u64,
+    pub(super) context: Rc<Context>,
+    board: Board,
+    terms: Terms,
+    name: String,
+    birthright: Birthright,
+    posts: Vec<Post>,
+    pub(super) watch: Watch,
+    n_barren: u32,
+    stopping: bool,
+    /// When those that have not left a stopping crew are killed.
+    kill_at: Option<u64>,
+}
+
+/// What the supervisor has to pass on to every worker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Birthright {
+    pub(super) file_limit: Rlimit,
+    pub(super) inherits_program: bool,
+}
+
+/// The place of one worker after another.
+#[derive(Default)]
+struct Post {
+    worker: Option<Worker>,
+    /// CPU time of all that were here before.
+    cpu_nanos: u64,
+    /// No worker before this moment.
+    not_before: u64,
+    /// No worker ever again.
+    is_over: bool,
+}
+
+pub(super) struct Worker {
+    pub(super) pid: u32,
+    pub(super) pidfd: Pidfd,
+    /// Why this supervisor has killed it.
+    pub(super) killed_for: Option<Cause>,
+    pub(super) sight: Option<Sight>,
+}
+
+impl Crew {
+    pub(super) fn new(id: u64, board: Board, terms: Terms, directory: Fd, birthright: Birthright) -> io::Result<Self> {
+        let [context_len, name_len, _] = terms.setup;
+        let setup = board.layout().setup();
+        let read = |offset, len| {
+            let mut bytes = Vec::new();
+            board.read_into(Span::new(offset, len), &mut bytes);
+            bytes
+        };
+        let context = Context::from_bytes(&read(setup.offset, context_len), directory)?;
+        let name = String::from_utf8_lossy(&read(setup.offset + context_len, name_len)).into_owned();
+        let posts = (0..board.layout().n_workers).map(|_| Post::default()).collect();
+        Ok(Self {
+            id,
+            context: Rc::new(context),
+            watch: Watch::new(terms.memory_limit),
+            board,
+            terms,
+            name,
+            birthright,
+            posts,
+            n_barren: 0,
+            stopping: false,
+            kill_at: None,
+        })
+    }
+
+    pub(super) fn living(&self) -> impl Iterator<Item = &Worker> {
+        self.posts.iter().filter_map(|post| post.worker.as_ref())
+    }
+
+    /// Forks all workers; at the first failure it stops.
+    pub(super) fn fill(&mut self, now: u64) -> io::Result<()> {
+        (0..self.posts.len()).try_for_each(|place| self.fork(place, now))
+    }
+
+    fn fork(&mut self, place: usize, now: u64) -> io::Result<()> {
+        let index = WorkerIndex(place as u16);
+        let Some(record) = self.board.worker(index) else { return Ok(()) };
+        record.prepare();
+        let supervisor_pid = sys::pid();
+        self.board.show_to_children(true)?;
+        let forked = sys::fork();
+        if let Ok(Forked::Child) = forked {
+            let name = format!("{}-{place}", self.name);
+            worker::run(&Birth {
+                board: &self.board,
+                index,
+                terms: self.terms,
+                context: &self.context,
+                name: &name,
+                supervisor_pid,
+                file_limit: self.birthright.file_limit,
+                inherits_program: self.birthright.inherits_program,
+            });
+        }
+        self.board.show_to_children(false)?;
+        let Forked::Parent(pid) = forked? else { return Ok(()) };
+        let pidfd = match Pidfd::open(pid) {
+            Ok(pidfd) => pidfd,
+            Err(error) => {
+                // Without a pidfd its death could not be seen.
+                sys::process::kill_and_reap(pid);
+                return Err(error);
+            }
+        };
+        if record.pid.swap(pid, Ordering::AcqRel) != 0 {
+            record.restarts.fetch_add(1, Ordering::AcqRel);
+        }
+        self.posts[place].worker = Some(Worker { pid, pidfd, killed_for: None, sight: None });
+        self.posts[place].not_before = now;
+        Ok(())
+    }
+
+    /// Takes note of the workers that have ended; `has_ended` is asked once for each of [`living`](Self::living).
+    /// Returns whether there was any.
+    pub(super) fn bury_the_dead(&mut self, now: u64, mut has_ended: impl FnMut() -> bool) -> bool {
+        let mut any = false;
+        for place in 0..self.posts.len() {
+            let Some(worker) = &self.posts[place].worker else { continue };
+            if has_ended() && let Ok(Some(ended)) = worker.pidfd.reap() {
+                any = true;
+                self.bury(place, ended, now);
+            }
+        }
+        any
+    }
+
+    fn bury(&mut self, place: usize, ended: Ended, now: u64) {
+        let index = WorkerIndex(place as u16);
+        let post = &mut self.posts[place];
+        let Some(worker) = post.worker.take() else { return };
+        let Some(record) = self.board.worker(index) else { return };
+        let phase = record.phase();
+        let cause = worker.killed_for.unwrap_or_else(|| Cause::of_status(ended.status));
+        let burial = verdict::bury(&self.board, index, worker.pid, cause);
+
+        post.cpu_nanos += ended.cpu.as_nanos() as u64;
+        record.cpu_nanos.store(post.cpu_nanos, Ordering::Relaxed);
+        record.exit_status.store(ended.status as u32, Ordering::Relaxed);
+        if let Burial::ToBeTriedAgain { attempt } = burial {
+            post.not_before = now + pause(attempt);
+        }
+        if self.stopping || (self.terms.one_shot && !burial.left_work()) {
+            post.is_over = true;
+            // Release: whoever sees it sees the status too.
+            record.ended.store(1, Ordering::Release);
+        }
+        if !self.stopping {
+            self.judge_start(place, phase, burial, ended.status, now);
+        }
+        self.board.wake_callers();
+        if burial.left_work() {
+            self.board.wake_worker();
+        }
+    }
+
+    /// Workers that die before they do anything come back more and more slowly, and in the end not at all.
+    fn judge_start(&mut self, place: usize, phase: Phase, burial: Burial, status: i32, now: u64) {
+        let has_started = !matches!(phase, Phase::Starting | Phase::Failed);
+        if has_started && (burial != Burial::HeldNothing || phase == Phase::Leaving) {
+            self.n_barren = 0;
+            return;
+        }
+        self.n_barren += 1;
+        self.posts[place].not_before = now + pause(self.n_barren);
+        if self.n_barren >= MAX_BARREN && !has_started {
+            let words = self.board.worker(WorkerIndex(place as u16)).map(|record| record.words.read());
+            let words = words.filter(|words| !words.is_empty()).unwrap_or_else(|| Cause::of_status(status).to_string());
+            self.give_up(&format!("the pool's workers cannot start: {words}"));
+        }
+    }
+
+    /// The crew cannot work: whoever waits is told why.
+    fn give_up(&mut self, cause: &str) {
+        self.board.header().cause.write(cause);
+        self.board.header().broken.store(1, Ordering::Release);
+        self.stop(true);
+        self.board.wake_callers();
+    }
+
+    pub(super) fn wants_workers(&self, now: u64) -> bool {
+        self.posts.iter().any(|post| post.is_vacant() && post.not_before <= now)
+    }
+
+    /// Fills the posts whose time has come; `entered` tells whether this process stands in the crew's context.
+    pub(super) fn replace(&mut self, now: u64, entered: io::Result<()>) {
+        let mut result = entered;
+        for place in 0..self.posts.len() {
+            if self.posts[place].is_vacant() && self.posts[place].not_before <= now {
+                result = result.and_then(|()| self.fork(place, now));
+                if result.is_err() {
+                    self.posts[place].not_before = now + pause(self.n_barren + 1);
+                }
+            }
+        }
+        if let Err(error) = result {
+            self.n_barren += 1;
+            // While one worker lives, the others may come when the pressure is over.
+            if self.n_barren >= 2 * MAX_BARREN && self.living().next().is_none() {
+                self.give_up(&format!("no worker process could be started: {error}"));
+            }
+        }
+    }
+
+    /// No worker comes any more; those that are there leave, or are killed.
+    pub(super) fn stop(&mut self, kill: bool) {
+        self.stopping = true;
+        self.board.header().closing.store(1, Ordering::Release);
+        for post in &mut self.posts {
+            post.is_over = true;
+            match &post.worker {
+                Some(worker) if kill => {
+                    // Failure means that it has ended.
+                    let _ = worker.pidfd.kill(sys::SIGKILL);
+                }
+                _ => {}
+            }
+        }
+        if !kill {
+            self.board.wake_all_workers();
+            self.kill_at = Some(sys::monotonic_nanos() + GRACE);
+        }
+    }
+
+    /// Kills the worker that runs `task`, if one still does.
+    pub(super) fn cancel(&mut self, task: TaskId) {
+        for (place, post) in self.posts.iter_mut().enumerate() {
+            let record = self.board.worker(WorkerIndex(place as u16));
+            if let Some(worker) = &mut post.worker
+                && record.is_some_and(|record| record.current() == Some(task))
+                && let Some(row) = self.board.task(task.index)
+                && let Some(item) = row.progress.guard.running()
+            {
+                worker.end_item(row, item, Cause::Cancelled);
+            }
+        }
+    }
+
+    pub(super) fn signal(&mut self, worker: WorkerIndex, signal: i32) -> io::Result<()> {
+        match self.posts.get(usize::from(worker.0)).and_then(|post| post.worker.as_ref()) {
+            Some(worker) => worker.pidfd.kill(signal),
+            // Ended already: nothing to do, as for a joined process.
+            None => Ok(()),
+        }
+    }
+
+    /// Writes CPU time and memory of every worker into its record.
+    pub(super) fn measure(&mut self) {
+        for (post, record) in self.posts.iter().zip(self.board.workers()) {
+            let (mut cpu, mut memory) = (post.cpu_nanos, 0);
+            if let Some(worker) = &post.worker {
+                cpu += sys::cpu_of(worker.pid).map_or(0, |time| time.as_nanos() as u64);
+                memory = sys::private_memory(worker.pid).unwrap_or(0);
+            }
+            record.cpu_nanos.store(cpu, Ordering::Relaxed);
+            record.private_memory.store(memory, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn begin_watch(&mut self, now: u64) {
+        self.watch.begin(&self.board, now);
+    }
+
+    /// Kills the workers that are over a limit, and those that do not leave.
+    pub(super) fn watch(&mut self, now: u64) {
+        if self.watch.is_due(now) {
+            let workers = self.posts.iter_mut().enumerate();
+            let living = workers.filter_map(|(place, post)| Some((WorkerIndex(place as u16), post.worker.as_mut()?)));
+            self.watch.look(&self.board, living, now);
+        }
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.stop(true);
+            self.kill_at = None;
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<u64> {
+        let vacant = self.posts.iter().filter(|post| post.is_vacant()).map(|post| post.not_before);
+        vacant.chain(self.watch.next_look()).chain(self.kill_at).min()
+    }
+
+    /// Whether nothing is left, and nothing will come.
+    pub(super) fn is_over(&self) -> bool {
+        self.posts.iter().all(|post| post.is_over && post.worker.is_none())
+    }
+}
+
+impl Post {
+    fn is_vacant(&self) -> bool {
+        self.worker.is_none() && !self.is_over
+    }
+}
+
+impl Worker {
+    /// Kills the worker for the item that it runs, unless that is over by now.
+    pub(super) fn end_item(&mut self, row: &TaskRow, item: u32, cause: Cause) {
+        if row.progress.guard.condemn(item) {
+            self.killed_for = Some(cause);
+            // Failure means that it has ended by itself.
+            let _ = self.pidfd.kill(sys::SIGKILL);
+        }
+    }
+}
+
+/// Nothing, then 10 ms, 20 ms, 40 ms … up to a second.
+fn pause(n_in_a_row: u32) -> u64 {
+    match n_in_a_row {
+        0 | 1 => 0,
+        n => (10 * MILLISECOND << (n - 2).min(7)).min(1_000 * MILLISECOND),
+    }
+}

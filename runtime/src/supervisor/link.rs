@@ -1,0 +1,129 @@
+//! The program's end of the control socket, and how it comes by a supervisor.
+//!
+//! One supervisor of the default start method serves all pools and processes of a program; it is started at
+//! first use and again if it was killed. Each pool of `StartMethod::Fork` has one of its own.
+//!
+//! A process that the program forks by itself inherits all this but owns none of it: everything here is
+//! tied to the process that made it.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::message::{Reply, Request};
+use crate::error::{Error, ErrorKind};
+use crate::pool::Pool;
+use crate::sys::{self, Channel, Fd, Pidfd};
+
+/// A connection to a supervisor.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// Locked from a request to its reply.
+    channel: Mutex<Channel>,
+    supervisor: Pidfd,
+    program_pid: u32,
+    next_crew: AtomicU64,
+}
+
+pub(crate) const SUPERVISOR_GONE: &str = "the supervisor process was killed";
+
+impl Link {
+    fn new(launched: sys::Launched) -> Self {
+        Self {
+            channel: Mutex::new(launched.channel),
+            supervisor: launched.supervisor,
+            program_pid: sys::pid(),
+            next_crew: AtomicU64::new(0),
+        }
+    }
+
+    /// A supervisor forked from this program as it stands.
+    pub(crate) fn fork() -> Result<Arc<Self>, Error> {
+        // What is buffered would otherwise be printed once more by every worker.
+        sys::flush_stdio();
+        Ok(Arc::new(Self::new(sys::start::fork_supervisor(super::run)?)))
+    }
+
+    /// The program's supervisor of the default start method.
+    pub(crate) fn of_program() -> Result<Arc<Self>, Error> {
+        let mut link = lock(&ThisProcess::get().link);
+        if let Some(link) = link.as_ref().filter(|link| !link.is_dead()) {
+            return Ok(Arc::clone(link));
+        }
+        let new = Arc::new(Self::new(sys::start::launch()?));
+        *link = Some(Arc::clone(&new));
+        Ok(new)
+    }
+
+    /// A name for a crew that this supervisor has not heard before.
+    pub(crate) fn new_crew(&self) -> u64 {
+        self.next_crew.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether this is the process that made the link, and not one forked from it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.program_pid == sys::pid()
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.supervisor.has_ended()
+    }
+
+    /// Asks, and waits for the answer; the supervisor's death is an answer too.
+    pub(crate) fn request(&self, request: Request, fds: &[&Fd]) -> Result<(), Error> {
+        let channel = lock(&self.channel);
+        let mut words = [0_u64; 2];
+        let answered = channel
+            .send(bytemuck::bytes_of(&request.to_words()), fds)
+            .and_then(|()| channel.recv(bytemuck::bytes_of_mut(&mut words)));
+        match answered {
+            Ok(received) if received.len == size_of_val(&words) => match Reply::from_words(words) {
+                Reply { errno: 0, .. } => Ok(()),
+                reply => Err(Error::system(reply.step.doing(), io::Error::from_raw_os_error(reply.errno))),
+            },
+            _ if self.is_dead() => Err(Error::new(ErrorKind::PoolGone, SUPERVISOR_GONE)),
+            Ok(_) => Err(Error::new(ErrorKind::PoolGone, "the supervisor process closed its connection")),
+            Err(error) => Err(Error::system("speak with the supervisor process", error)),
+        }
+    }
+
+    /// Says something that has no answer.
+    pub(crate) fn tell(&self, request: Request) {
+        // Failure means that the supervisor is gone, which whoever waits will learn.
+        let _ = lock(&self.channel).send(bytemuck::bytes_of(&request.to_words()), &[]);
+    }
+}
+
+/// What belongs to this process and not to one that it was forked from.
+///
+/// A lock that another thread held at the moment of a fork stays locked in the child for ever, so a forked
+/// child never touches its parent's: it makes its own and links it behind.
+#[derive(Debug)]
+pub(crate) struct ThisProcess {
+    pid: u32,
+    link: Mutex<Option<Arc<Link>>>,
+    pub(crate) default_pool: Mutex<Option<Arc<Pool>>>,
+    forked: OnceLock<Box<ThisProcess>>,
+}
+
+impl ThisProcess {
+    fn new() -> Self {
+        let (link, default_pool) = (Mutex::new(None), Mutex::new(None));
+        Self { pid: sys::pid(), link, default_pool, forked: OnceLock::new() }
+    }
+
+    pub(crate) fn get() -> &'static Self {
+        static FIRST: OnceLock<ThisProcess> = OnceLock::new();
+        let pid = sys::pid();
+        let mut this = FIRST.get_or_init(Self::new);
+        while this.pid != pid {
+            this = this.forked.get_or_init(|| Box::new(Self::new()));
+        }
+        this
+    }
+}
+
+/// Locks, whether or not a thread panicked with the lock held: nothing here is left half-changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

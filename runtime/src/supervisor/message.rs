@@ -1,0 +1,168 @@
+//! What program and supervisor say to each other over the control socket: fixed words, no text.
+//!
+//! One request, one reply (but for [`Request::Watch`]), in order. Descriptors travel beside a request by
+//! SCM_RIGHTS, see `unix(7)`. Bulk lies on the board.
+
+use crate::board::{Layout, TaskId, WorkerIndex};
+
+const N_WORDS: usize = 16;
+
+/// Bytes of the longest message.
+pub(crate) const MESSAGE_LEN: usize = N_WORDS * 8;
+
+/// What the program asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Make a crew of workers; beside it: the board's descriptor, the working directory's.
+    Make { crew: u64, layout: Layout, terms: Terms },
+    /// End a crew. Answered when its last process is gone.
+    Stop { crew: u64, kill: bool },
+    /// Kill the worker that holds this task, if one still does.
+    Cancel { crew: u64, task: TaskId },
+    /// Send a signal to a worker.
+    Signal { crew: u64, worker: WorkerIndex, signal: i32 },
+    /// Bring the figures in the workers' records up to date.
+    Measure { crew: u64 },
+    /// A task with a limit was published while nobody looked at the clock. No reply.
+    Watch { crew: u64 },
+}
+
+/// On what terms the workers of a crew work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// One task, then the end; nobody is replaced. A `Process`.
+    pub(crate) one_shot: bool,
+    /// 0: no limit.
+    pub(crate) max_jobs: u64,
+    /// 0: no limit.
+    pub(crate) memory_limit: u64,
+    /// The shim as an offset, and the hash of its job.
+    pub(crate) initializer: Option<[u64; 2]>,
+    /// The lengths of what stands in the setup, in this order: context, name, initializer's arguments.
+    pub(crate) setup: [u64; 3],
+}
+
+impl Request {
+    pub(crate) fn to_words(self) -> [u64; N_WORDS] {
+        let mut words = [0; N_WORDS];
+        let mut put = |parts: &[u64]| words[..parts.len()].copy_from_slice(parts);
+        match self {
+            Self::Make { crew, layout, terms } => {
+                let [a, b, c, d] = layout.to_words();
+                let ([e, f], [g, h, i]) = (terms.initializer.unwrap_or_default(), terms.setup);
+                let one_shot = u64::from(terms.one_shot);
+                put(&[1, crew, a, b, c, d, one_shot, terms.max_jobs, terms.memory_limit, e, f, g, h, i]);
+            }
+            Self::Stop { crew, kill } => put(&[2, crew, u64::from(kill)]),
+            Self::Cancel { crew, task } => put(&[3, crew, task.to_word()]),
+            Self::Signal { crew, worker, signal } => put(&[4, crew, u64::from(worker.0), signal as u64]),
+            Self::Measure { crew } => put(&[5, crew]),
+            Self::Watch { crew } => put(&[6, crew]),
+        }
+        words
+    }
+
+    /// `None` for words that are no request.
+    pub(crate) fn from_words(words: [u64; N_WORDS]) -> Option<Self> {
+        let [op, crew, a, b, c, d, e, f, g, h, i, j, k, l, ..] = words;
+        Some(match op {
+            1 => Self::Make {
+                crew,
+                layout: Layout::from_words([a, b, c, d]),
+                terms: Terms {
+                    one_shot: e != 0,
+                    max_jobs: f,
+                    memory_limit: g,
+                    // A shim is never where its anchor is.
+                    initializer: (h != 0).then_some([h, i]),
+                    setup: [j, k, l],
+                },
+            },
+            2 => Self::Stop { crew, kill: a != 0 },
+            3 => Self::Cancel { crew, task: TaskId::from_word(a) },
+            4 => Self::Signal { crew, worker: WorkerIndex(a as u16), signal: b as i32 },
+            5 => Self::Measure { crew },
+            6 => Self::Watch { crew },
+            _ => return None,
+        })
+    }
+}
+
+/// What the supervisor answers: the number of the error, nought where all went well, and which step failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) errno: i32,
+    pub(crate) step: Step,
+}
+
+/// What a supervisor does in the program's name and may fail at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Step {
+    None = 0,
+    MapBoard = 1,
+    TakeContext = 2,
+    Fork = 3,
+    Signal = 4,
+}
+
+impl Reply {
+    pub(crate) const OK: Self = Self { errno: 0, step: Step::None };
+
+    pub(crate) fn failed(step: Step, error: &std::io::Error) -> Self {
+        Self { errno: error.raw_os_error().unwrap_or(libc::EIO), step }
+    }
+
+    pub(crate) fn to_words(self) -> [u64; 2] {
+        [self.errno as u64, self.step as u64]
+    }
+
+    pub(crate) fn from_words([errno, step]: [u64; 2]) -> Self {
+        let step = match step {
+            1 => Step::MapBoard,
+            2 => Step::TakeContext,
+            3 => Step::Fork,
+            4 => Step::Signal,
+            _ => Step::None,
+        };
+        Self { errno: errno as i32, step }
+    }
+}
+
+impl Step {
+    /// To follow "failed to".
+    pub(crate) fn doing(self) -> &'static str {
+        match self {
+            Self::None => "do what was asked",
+            Self::MapBoard => "map the pool's shared memory in the supervisor",
+            Self::TakeContext => "enter the program's working directory in the supervisor",
+            Self::Fork => "fork a worker process",
+            Self::Signal => "send the signal",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::TaskIndex;
+
+    #[test]
+    fn requests_survive_the_socket() {
+        let layout = Layout { n_workers: 3, n_tasks: 9, setup_len: 5, arena_len: 6, region_len: 7 };
+        let terms =
+            Terms { one_shot: true, max_jobs: 1, memory_limit: 2, initializer: Some([3, 4]), setup: [5, 6, 7] };
+        let task = TaskId { index: TaskIndex(4), generation: 8 };
+        for request in [
+            Request::Make { crew: 1, layout, terms },
+            Request::Stop { crew: 2, kill: true },
+            Request::Cancel { crew: 3, task },
+            Request::Signal { crew: 4, worker: WorkerIndex(2), signal: 15 },
+            Request::Measure { crew: 5 },
+            Request::Watch { crew: 6 },
+        ] {
+            assert_eq!(Request::from_words(request.to_words()), Some(request));
+        }
+        assert_eq!(Request::from_words([0; N_WORDS]), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! The supervisor process: the parent of all workers, one thread, one loop, no user code.
+//!
+//! It forks workers, learns of every death with its true status, gives the item that died its verdict and the
+//! rest of its task back to be claimed, replaces the worker, watches limits, and sees to it that nothing
+//! outlives the program. It owns no result and decodes nothing.
+//!
+//! Invariants:
+//! - It has one thread, so a fork of it is sound and `PR_SET_PDEATHSIG` in its children means its own death.
+//! - It believes no number on a board before it has compared it with the layout.
+//! - It never blocks but in `poll(2)`: on the control socket, the program's pidfd and the workers' pidfds.
+//! - It is a subreaper: processes that a job started come to it when their worker dies, and die too.
+//!
+//! See `pidfd_open(2)`, `prctl(2)`, `unix(7)`.
+
+mod crew;
+mod link;
+mod message;
+mod verdict;
+mod watch;
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crew::{Birthright, Crew};
+pub(crate) use link::{Link, SUPERVISOR_GONE, ThisProcess, lock};
+use message::{MESSAGE_LEN, Reply, Step};
+pub(crate) use message::{Request, Terms};
+
+use crate::board::{Board, Layout};
+use crate::sys::{self, Context, Fd, PollSet, Rlimit, Seat};
+
+/// Lives as the supervisor of the program at the other end of the seat's channel.
+pub(crate) fn run(seat: Seat) -> ! {
+    let mut supervisor = Supervisor::new(seat);
+    while supervisor.turn() {}
+    supervisor.end_all();
+    sys::exit_now(0)
+}
+
+struct Supervisor {
+    seat: Seat,
+    crews: Vec<Crew>,
+    /// Where this process stands, so that an unchanged context is not entered again.
+    entered: Option<Rc<Context>>,
+    file_limit: Rlimit,
+    /// Whether processes that are no workers may have come to us as children.
+    orphans: bool,
+    /// The crew whose end the program waits for.
+    stop_asked: Option<u64>,
+    poll_set: PollSet,
+}
+
+impl Supervisor {
+    fn new(seat: Seat) -> Self {
+        // None of these can be refused to a process that was let come so far; without one of them it serves on.
+        let _ = sys::process::become_subreaper();
+        sys::process::set_name("procession");
+        let file_limit = sys::usage::raise_file_limit().unwrap_or(Rlimit { soft: 1024, hard: 1024 });
+        Self {
+            seat,
+            crews: Vec::new(),
+            entered: None,
+            file_limit,
+            orphans: false,
+            stop_asked: None,
+            poll_set: PollSet::default(),
+        }
+    }
+
+    /// Waits for something to happen and deals with it; false when the program is gone.
+    fn turn(&mut self) -> bool {
+        let timeout = self.next_deadline().map(|at| Duration::from_nanos(at.saturating_sub(sys::monotonic_nanos())));
+        self.poll_set.clear();
+        self.poll_set.add(self.seat.channel.fd());
+        self.poll_set.add(self.seat.program.fd());
+        for worker in self.crews.iter().flat_map(Crew::living) {
+            self.poll_set.add(worker.pidfd.fd());
+        }
+        if self.poll_set.wait(timeout).is_err() {
+            // Out of memory for an instant; every fact asked for below is still true later.
+            return true;
+        }
+        if self.poll_set.is_ready(1) {
+            return false;
+        }
+        // Deaths first: a request may be about a worker that has just died.
+        let now = sys::monotonic_nanos();
+        let mut place = 2;
+        for crew in &mut self.crews {
+            let poll_set = &self.poll_set;
+            self.orphans |= crew.bury_the_dead(now, || {
+                place += 1;
+                poll_set.is_ready(place - 1)
+            });
+        }
+        self.replace_workers(now);
+        for crew in &mut self.crews {
+            crew.watch(now);
+        }
+        self.end_orphans();
+        self.answer_stop();
+        !self.poll_set.is_ready(0) || self.serve()
+    }
+
+    /// When the loop has to look even though nothing happens.
+    fn next_deadline(&self) -> Option<u64> {
+        let orphans = self.orphans.then(|| sys::monotonic_nanos() + 1_000_000);
+        self.crews.iter().filter_map(Crew::next_deadline).chain(orphans).min()
+    }
+
+    /// Reads one request and answers it; false when the program has closed its end.
+    fn serve(&mut self) -> bool {
+        let mut bytes = [0_u8; MESSAGE_LEN];
+        let Ok(received) = self.seat.channel.recv(&mut bytes) else { return true };
+        if received.len == 0 {
+            return false;
+        }
+        let Some(request) = Request::from_words(bytemuck::pod_read_unaligned(&bytes)) else { return true };
+        let reply = match request {
+            Request::Make { crew, layout, terms } => Some(self.make(crew, layout, terms, received.fds)),
+            Request::Stop { crew, kill } => {
+                self.stop_asked = Some(crew);
+                self.with_crew(crew, |crew| crew.stop(kill));
+                self.answer_stop();
+                None
+            }
+            Request::Cancel { crew, task } => {
+                self.with_crew(crew, |crew| crew.cancel(task));
+                Some(Reply::OK)
+            }
+            Request::Signal { crew, worker, signal } => {
+                let sent = self.with_crew(crew, |crew| crew.signal(worker, signal));
+                Some(sent.unwrap_or(Ok(())).map_or_else(|e| Reply::failed(Step::Signal, &e), |()| Reply::OK))
+            }
+            Request::Measure { crew } => {
+                self.with_crew(crew, Crew::measure);
+                Some(Reply::OK)
+            }
+            Request::Watch { crew } => {
+                let now = sys::monotonic_nanos();
+                self.with_crew(crew, |crew| crew.begin_watch(now));
+                None
+            }
+        };
+        if let Some(reply) = reply {
+            self.answer(reply);
+        }
+        true
+    }
+
+    fn with_crew<T>(&mut self, id: u64, act: impl FnOnce(&mut Crew) -> T) -> Option<T> {
+        self.crews.iter_mut().find(|crew| crew.id == id).map(act)
+    }
+
+    fn answer(&self, reply: Reply) {
+        // Failure means that the program is gone, which the next turn sees.
+        let _ = self.seat.channel.send(bytemuck::bytes_of(&reply.to_words()), &[]);
+    }
+
+    fn make(&mut self, id: u64, layout: Layout, terms: Terms, fds: Vec<Fd>) -> Reply {
+        let Ok([board, directory]) = <[Fd; 2]>::try_from(fds) else {
+            return Reply::failed(Step::MapBoard, &io::Error::from_raw_os_error(libc::EBADF));
+        };
+        let board = match Board::attach(&board, layout) {
+            Ok(board) => board,
+            Err(error) => return Reply::failed(Step::MapBoard, &error),
+        };
+        let mut crew = match Crew::new(id, board, terms, directory, self.birthright()) {
+            Ok(crew) => crew,
+            Err(error) => return Reply::failed(Step::TakeContext, &error),
+        };
+        let filled = self.enter(&crew.context).map_err(|error| Reply::failed(Step::TakeContext, &error)).and_then(
+            |()| crew.fill(sys::monotonic_nanos()).map_err(|error| Reply::failed(Step::Fork, &error)),
+        );
+        if filled.is_err() {
+            crew.stop(true);
+        }
+        self.crews.push(crew);
+        filled.err().unwrap_or(Reply::OK)
+    }
+
+    fn birthright(&self) -> Birthright {
+        Birthright { file_limit: self.file_limit, inherits_program: self.seat.inherits_program }
+    }
+
+    /// Takes the context on, for the workers that are forked next.
+    fn enter(&mut self, context: &Rc<Context>) -> io::Result<()> {
+        if !self.entered.as_ref().is_some_and(|entered| Rc::ptr_eq(entered, context)) {
+            context.apply_to_supervisor()?;
+            self.entered = Some(Rc::clone(context));
+        }
+        Ok(())
+    }
+
+    fn replace_workers(&mut self, now: u64) {
+        for place in 0..self.crews.len() {
+            if !self.crews[place].wants_workers(now) {
+                continue;
+            }
+            let context = Rc::clone(&self.crews[place].context);
+            let entered = self.enter(&context);
+            self.crews[place].replace(now, entered);
+        }
+    }
+
+    /// Processes of jobs whose worker is dead die too. They may have children in their turn, so this goes on
+    /// from turn to turn until there is none.
+    fn end_orphans(&mut self) {
+        if !self.orphans {
+            return;
+        }
+        let workers: Vec<u32> = self.crews.iter().flat_map(Crew::living).map(|worker| worker.pid).collect();
+        self.orphans = sys::process::kill_children_except(&workers);
+    }
+
+    /// A crew of which nothing is left is forgotten, and the program told if it waits for that.
+    fn answer_stop(&mut self) {
+        let orphans = self.orphans;
+        self.crews.retain(|crew| !(crew.is_over() && !orphans));
+        if let Some(id) = self.stop_asked
+            && !self.crews.iter().any(|crew| crew.id == id)
+        {
+            self.stop_asked = None;
+            self.answer(Reply::OK);
+        }
+    }
+
+    /// The program is gone: nothing of it may remain.
+    fn end_all(&mut self) {
+        for crew in &mut self.crews {
+            crew.stop(true);
+        }
+        while sys::process::kill_children_except(&[]) {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The life of a worker process: set up, take tasks, leave.
+//!
+//! A worker runs in a fork of the supervisor and never returns from [`run`]. It takes a task by one
+//! compare-exchange, hands it to the job's shim, and publishes that it is done; between two tasks it spins
+//! for a moment and then sleeps on its bell. It knows nothing of pools, limits or retries after a death:
+//! those are the supervisor's.
+//!
+//! # Safety
+//!
+//! The address of a shim comes from the board. It is called only after it was found to lie in an executable
+//! segment of this program's own image, and the shim itself checks the job's name before it touches an item.
+#![expect(unsafe_code, reason = "calls a function by its address; see `# Safety` above")]
+
+mod chunk;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+pub use chunk::Chunk;
+pub(crate) use chunk::write_fault;
+
+use crate::board::{Board, Ordering, Phase, Span, TaskId, WorkerIndex, WorkerRecord};
+use crate::codec::Decoder;
+use crate::job::Shim;
+use crate::supervisor::Terms;
+use crate::sys::{self, Context, PanicReport};
+
+/// How long an idle worker sleeps before it looks whether its supervisor is still there.
+const LIVENESS: Duration = Duration::from_secs(1);
+
+/// What a worker is born with.
+#[derive(Debug)]
+pub(crate) struct Birth<'board> {
+    pub(crate) board: &'board Board,
+    pub(crate) index: WorkerIndex,
+    pub(crate) terms: Terms,
+    pub(crate) context: &'board Context,
+    pub(crate) name: &'board str,
+    pub(crate) supervisor_pid: u32,
+    pub(crate) file_limit: sys::Rlimit,
+    /// Whether the supervisor is a fork of the program, with all its memory.
+    pub(crate) inherits_program: bool,
+}
+
+/// What the process of a one-shot worker exits with where its job panicked, as a Rust program does.
+const EXIT_PANICKED: i32 = 101;
+
+/// Lives as a worker, in a process forked for it.
+pub(crate) fn run(birth: &Birth<'_>) -> ! {
+    let Some(record) = birth.board.worker(birth.index) else { sys::exit_now(1) };
+    if let Err(words) = set_up(birth, record) {
+        record.words.write(&words);
+        record.set_phase(Phase::Failed);
+        sys::exit_now(1);
+    }
+    record.set_phase(Phase::Ready);
+    let mut quota = if birth.terms.max_jobs > 0 { birth.terms.max_jobs } else { u64::MAX };
+    let mut exit_code = 0;
+    while quota > 0 {
+        let Some(task) = wait_for_task(birth, record) else { break };
+        let panicked = work(birth.board, record, birth.index, task, &mut quota);
+        if birth.terms.one_shot {
+            exit_code = if panicked { EXIT_PANICKED } else { 0 };
+            break;
+        }
+    }
+    record.set_phase(Phase::Leaving);
+    sys::exit_now(exit_code)
+}
+
+fn set_up(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
+    let failed = |doing: &str, error: std::io::Error| format!("a worker failed to {doing}: {error}");
+    sys::process::die_with_parent(birth.supervisor_pid).map_err(|e| failed("tie its life to its supervisor's", e))?;
+    sys::signals::reset_for_worker();
+    close_descriptors(birth).map_err(|e| failed("close its supervisor's descriptors", e))?;
+    sys::usage::restore_file_limit(birth.file_limit).map_err(|e| failed("restore the limit of open files", e))?;
+    sys::process::become_subreaper().map_err(|e| failed("adopt the processes that jobs leave behind", e))?;
+    sys::process::set_name(birth.name);
+    birth.context.apply_ids_in_worker().map_err(|e| failed("take the program's user and groups", e))?;
+    let words = birth.board.last_words(record);
+    sys::crash::install(words).map_err(|e| failed("make a stack for signal handlers", e))?;
+    sys::crash::install_panic_hook();
+    sys::crash::install_exit_hook().map_err(|e| failed("be told of `exit`", e))?;
+    initialize(birth, record)
+}
+
+/// What the supervisor holds is not for its workers: above all not the program's lifeline.
+fn close_descriptors(birth: &Birth<'_>) -> std::io::Result<()> {
+    if birth.inherits_program {
+        return sys::fd::hang_up_ours_except(&[]);
+    }
+    // SAFETY: this process never returns to the supervisor's code, which owns all of them; its memory has no other
+    // code's, since the supervisor was a copy of the program that stopped before `main`.
+    unsafe { sys::fd::close_ours() };
+    Ok(())
+}
+
+fn initialize(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
+    let Some([shim, job]) = birth.terms.initializer else { return Ok(()) };
+    let [context_len, name_len, args_len] = birth.terms.setup;
+    let start = birth.board.layout().setup().offset + context_len + name_len;
+    let args = birth.board.input(Span::new(start, args_len)).unwrap_or_default();
+    let initializer = initializer_at(shim as i64).ok_or("the pool's initializer is not in this program's image")?;
+    let result = catch_unwind(AssertUnwindSafe(|| initializer(Decoder::new(args), job)));
+    sys::flush_stdio();
+    record.words.clear();
+    match result {
+        Ok(result) => result.map_err(|error| format!("the pool's initializer failed: {error}")),
+        Err(payload) => {
+            let report = panic_report(payload);
+            Err(format!("the pool's initializer panicked at {}: {}", report.location, report.message))
+        }
+    }
+}
+
+/// The next task, waited for; `None` when the worker is to leave.
+fn wait_for_task(birth: &Birth<'_>, record: &WorkerRecord) -> Option<TaskId> {
+    const SPINS: u32 = 200;
+    let (board, index) = (birth.board, birth.index);
+    let look = || claim(board, record, index);
+    loop {
+        for _ in 0..SPINS {
+            if let Some(task) = look() {
+                return Some(task);
+            }
+            std::hint::spin_loop();
+        }
+        if board.header().closing.load(Ordering::Acquire) != 0 || sys::parent_pid() != birth.supervisor_pid {
+            return None;
+        }
+        if let Some(task) = board.sleep_worker(index, LIVENESS, look) {
+            return Some(task);
+        }
+    }
+}
+
+/// Takes the oldest task to be had: first those of the dead.
+fn claim(board: &Board, record: &WorkerRecord, index: WorkerIndex) -> Option<TaskId> {
+    let (retries, queue) = (board.retries(), board.queue());
+    if retries.looks_empty() && queue.looks_empty() {
+        return None;
+    }
+    let claim = |task: TaskId| {
+        record.set_current(Some(task));
+        board.task(task.index).is_some_and(|row| row.state.try_claim(task.generation, index))
+    };
+    let claimed = retries.take(claim).or_else(|| queue.take(claim));
+    if claimed.is_none() {
+        record.set_current(None);
+    }
+    claimed
+}
+
+/// Runs the items of a task that it holds; returns whether one panicked.
+fn work(board: &Board, record: &WorkerRecord, index: WorkerIndex, task: TaskId, quota: &mut u64) -> bool {
+    let Some(row) = board.task(task.index) else { return false };
+    let started = sys::monotonic_nanos();
+    let n_before = *quota;
+    let (mut n_panics, mut is_over) = (0, true);
+    let chunk = board.worker_log(index).and_then(|log| Chunk::new(board, record, log, task, *quota));
+    if let Some(mut chunk) = chunk {
+        match shim_at(row.shim.load(Ordering::Relaxed) as i64) {
+            Some(shim) => {
+                while let Err(payload) = catch_unwind(AssertUnwindSafe(|| shim(&mut chunk))) {
+                    chunk.put_panic(&panic_report(payload));
+                }
+            }
+            None => refuse_all(&mut chunk),
+        }
+        chunk.flush();
+        *quota = chunk.quota();
+        n_panics = chunk.n_panics();
+        is_over = chunk.is_over();
+    }
+    let busy = sys::monotonic_nanos().saturating_sub(started);
+    row.progress.busy_nanos.fetch_add(busy, Ordering::Relaxed);
+    record.busy_nanos.fetch_add(busy, Ordering::Relaxed);
+    record.jobs_done.fetch_add(n_before - *quota, Ordering::Relaxed);
+    // Otherwise the worker has done its number of jobs; the supervisor gives the rest to another.
+    if is_over {
+        row.state.finish(task.generation, index);
+        board.header().finished.0.push(task.index, &row.next_finished);
+        board.wake_callers();
+        record.set_current(None);
+    }
+    n_panics > 0
+}
+
+/// The row's shim is no function of this program.
+fn refuse_all(chunk: &mut Chunk<'_>) {
+    let error = crate::codec::CodecError::new("the job's function is not in this program's image");
+    while chunk.next_item(Some(0)).is_some() {
+        chunk.put_error(&error);
+    }
+}
+
+fn shim_at(offset: i64) -> Option<Shim> {
+    let address = sys::image::address_of(offset)?;
+    // SAFETY:
+    // - The address lies in an executable segment of the image that this process runs, which is the program's
+    //   own: the offset was taken there from a function of exactly this type.
+    // - A board that a worker gone mad has written may name another function; then this worker may die, which
+    //   is what workers are for. Program and supervisor never call by address.
+    Some(unsafe { std::mem::transmute::<usize, Shim>(address) })
+}
+
+fn initializer_at(offset: i64) -> Option<crate::job::Initializer> {
+    let address = sys::image::address_of(offset)?;
+    // SAFETY: as in `shim_at`; the terms came from the program before this process was forked.
+    Some(unsafe { std::mem::transmute::<usize, crate::job::Initializer>(address) })
+}
+
+/// What the hook noted of a panic, or what its payload says where the hook was not asked.
+fn panic_report(payload: Box<dyn std::any::Any + Send>) -> PanicReport {
+    let message = match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => match payload.downcast::<&'static str>() {
+            Ok(text) => (*text).to_owned(),
+            Err(payload) => {
+                // Its destructor is the user's and may panic again.
+                std::mem::forget(payload);
+                "a panic with a payload that is no text".to_owned()
+            }
+        },
+    };
+    sys::take_panic().unwrap_or_else(|| PanicReport { message, ..PanicReport::default() })
+}

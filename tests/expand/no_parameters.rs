@@ -1,0 +1,2 @@
+#[process_job]
+pub fn nothing() {}
