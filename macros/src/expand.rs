@@ -3,10 +3,10 @@
 //! The type is a brace struct, so that it lives in the type namespace alone and one `use` brings both. Its fields being
 //! named, `square { .. }` cannot be mistaken for a call, and its generics are inferred where the call macros write it.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
-use syn::GenericParam;
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
+use syn::{GenericParam, Type};
 
 use crate::call::at;
 use crate::errors::Errors;
@@ -114,8 +114,8 @@ fn job_impl(job: &JobModel) -> TokenStream {
 
 /// The function's own where clause, and that each parameter can travel.
 ///
-/// Demanded here and nowhere else: the bodies below take it as given, so a type that cannot travel is one mistake, shown
-/// where the parameter's type stands.
+/// Demanded here and nowhere else: the bodies take it as given, so a type that cannot travel is one mistake, shown
+/// where the type stands.
 fn demands(job: &JobModel) -> TokenStream {
     let door = &job.door;
     let own = job
@@ -123,15 +123,36 @@ fn demands(job: &JobModel) -> TokenStream {
         .iter()
         .flat_map(|clause| &clause.predicates)
         .map(|predicate| quote!(#predicate));
-    let travels = job.parameters.iter().map(|parameter| match parameter {
-        Parameter::ByValue(ty) => quote_spanned!(at(ty.span())=> #ty: #door::Portable),
-        Parameter::ByReference(ty) => quote_spanned!(at(ty.span())=> #ty: #door::Lent),
-    });
-    let demands: Vec<TokenStream> = own.chain(travels).collect();
+    let parameters = job
+        .parameters
+        .iter()
+        .map(|parameter| demand(parameter.target(), passing(parameter, door)));
+    let demands: Vec<TokenStream> = own.chain(parameters).collect();
     if demands.is_empty() {
         return TokenStream::new();
     }
     quote!(where #(#demands),*)
+}
+
+/// `ty` and `bound`, which is laid over `ty` from its first token to its last, since the compiler underlines the bound.
+fn demand(ty: &Type, bound: TokenStream) -> TokenStream {
+    let first = ty.span();
+    let last = ty
+        .to_token_stream()
+        .into_iter()
+        .last()
+        .map_or(first, |token| token.span());
+    let mut bound: Vec<TokenTree> = bound.into_iter().collect();
+    let end = bound.len() - 1;
+    for (index, token) in bound.iter_mut().enumerate() {
+        // Located, not replaced: each token keeps its hygiene, so that a `$crate` stays what it is.
+        token.set_span(
+            token
+                .span()
+                .located_at(if index == end { last } else { first }),
+        );
+    }
+    quote!(#ty: #(#bound)*)
 }
 
 /// For each parameter by reference, the name of an own type parameter for what the caller passes.
@@ -175,16 +196,14 @@ fn encode(job: &JobModel, lenders: &[Ident]) -> TokenStream {
         [only] => quote!(#only),
         several => quote!((#(#several),*)),
     };
-    let steps = job.parameters.iter().zip(locals.iter().zip(lenders)).map(
-        |(parameter, (local, lender))| match parameter {
-            Parameter::ByValue(ty) => {
-                quote!(#to.value::<#ty>(#local)?;)
-            }
-            Parameter::ByReference(ty) => {
-                quote!(#to.lend::<#ty, #lender>(#local)?;)
-            }
-        },
-    );
+    let steps = job
+        .parameters
+        .iter()
+        .zip(&locals)
+        .map(|(parameter, local)| {
+            let (ty, passing) = (parameter.target(), passing(parameter, door));
+            quote!(<#ty as #passing>::encode(#local, #to)?;)
+        });
     quote! {
         fn encode<'__item>(
             #item: &'__item #item_type,
@@ -205,13 +224,9 @@ fn call(job: &JobModel) -> TokenStream {
         .parameters
         .iter()
         .zip(&locals)
-        .map(|(parameter, local)| match parameter {
-            Parameter::ByValue(ty) => {
-                quote!(let #local = #from.value::<#ty>()?;)
-            }
-            Parameter::ByReference(ty) => {
-                quote!(let #local = #from.lent::<#ty>()?;)
-            }
+        .map(|(parameter, local)| {
+            let (ty, passing) = (parameter.target(), passing(parameter, door));
+            quote!(let #local = <#ty as #passing>::decode(#from)?;)
         });
     let passed = job
         .parameters
@@ -228,8 +243,17 @@ fn call(job: &JobModel) -> TokenStream {
     quote! {
         fn call(#from: &mut #door::Decoder<'_>) -> ::core::result::Result<Self::Output, #door::CodecError> {
             #(#steps)*
+            #door::Decoder::finish(#from)?;
             ::core::result::Result::Ok(#result)
         }
+    }
+}
+
+/// The trait that has a parameter's type travel.
+fn passing(parameter: &Parameter, door: &TokenStream) -> TokenStream {
+    match parameter {
+        Parameter::ByValue(_) => quote!(#door::ByValue),
+        Parameter::ByReference(_) => quote!(#door::ByReference),
     }
 }
 

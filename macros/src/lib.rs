@@ -27,6 +27,9 @@ mod spawn;
 mod errors;
 mod path;
 
+#[cfg(test)]
+mod golden;
+
 use proc_macro::TokenStream;
 
 /// Documented on its re-export in the `procession` crate.

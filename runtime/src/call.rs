@@ -86,3 +86,41 @@ impl<J, Item> fmt::Debug for JobCall<J, Item> {
         f.debug_struct("JobCall").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::job::Defaults;
+    use crate::process_job;
+
+    #[process_job(timeout = "2s", retries = 3)]
+    fn add(a: u64, b: &u64) -> u64 {
+        a + b
+    }
+
+    fn item_of<J: Job<Item>, Item>(_: &JobCall<J, Item>) -> &'static str {
+        std::any::type_name::<Item>()
+    }
+
+    #[test]
+    fn the_item_type_comes_from_the_jobs_one_impl() {
+        let call = JobCall::new(crate::job!(add)).infer();
+        assert_eq!(item_of(&call), "(u64, alloc::boxed::Box<u64>)");
+        let _: Result<Process<u64>, Error> = call.spawn((1, Box::new(2)));
+    }
+
+    #[test]
+    fn the_attribute_reaches_the_runtime() {
+        fn facts<J: Job<Item>, Item>(_: JobCall<J, Item>) -> (&'static str, Defaults) {
+            (J::NAME, J::DEFAULTS)
+        }
+        let (name, defaults) = facts(JobCall::<_, (u64, u64)>::new(crate::job!(add)));
+        let Defaults { timeout, retries } = defaults;
+        assert_eq!(
+            (name, timeout, retries),
+            ("add", Some(Duration::from_secs(2)), Some(3))
+        );
+    }
+}

@@ -62,7 +62,14 @@ pub enum ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { inner: Box::new(Inner { kind, message: message.into(), source: None, failed_job: None }) }
+        Self {
+            inner: Box::new(Inner {
+                kind,
+                message: message.into(),
+                source: None,
+                failed_job: None,
+            }),
+        }
     }
 
     pub(crate) fn invalid_input(message: impl Into<String>) -> Self {
@@ -91,7 +98,12 @@ impl Error {
         }
         message += &format!(": {error}");
         let mut this = Self::new(ErrorKind::Job, message);
-        this.inner.failed_job = Some(FailedJob { error, job, index, worker_pid });
+        this.inner.failed_job = Some(FailedJob {
+            error,
+            job,
+            index,
+            worker_pid,
+        });
         this
     }
 
@@ -107,17 +119,27 @@ impl Error {
 
     /// The place in the input, counted from 0, of the item whose job failed.
     pub fn index(&self) -> Option<usize> {
-        self.inner.failed_job.as_ref().and_then(|failed| failed.index)
+        self.inner
+            .failed_job
+            .as_ref()
+            .and_then(|failed| failed.index)
     }
 
     /// The name of the job that failed.
     pub fn job(&self) -> Option<&str> {
-        self.inner.failed_job.as_ref().map(|failed| failed.job).filter(|name| !name.is_empty())
+        self.inner
+            .failed_job
+            .as_ref()
+            .map(|failed| failed.job)
+            .filter(|name| !name.is_empty())
     }
 
     /// The process that ran the job that failed, where one had begun to.
     pub fn worker_pid(&self) -> Option<u32> {
-        self.inner.failed_job.as_ref().and_then(|failed| failed.worker_pid)
+        self.inner
+            .failed_job
+            .as_ref()
+            .and_then(|failed| failed.worker_pid)
     }
 }
 
@@ -130,9 +152,13 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Error");
-        debug.field("kind", &self.inner.kind).field("message", &self.inner.message);
+        debug
+            .field("kind", &self.inner.kind)
+            .field("message", &self.inner.message);
         if let Some(error) = self.job_error() {
-            debug.field("job_error", error).field("index", &self.index());
+            debug
+                .field("job_error", error)
+                .field("index", &self.index());
         }
         debug.finish()
     }
@@ -153,7 +179,12 @@ impl From<JobError> for Error {
     fn from(error: JobError) -> Self {
         let message = error.to_string();
         let mut this = Self::new(ErrorKind::Job, message);
-        this.inner.failed_job = Some(FailedJob { error, job: "", index: None, worker_pid: None });
+        this.inner.failed_job = Some(FailedJob {
+            error,
+            job: "",
+            index: None,
+            worker_pid: None,
+        });
         this
     }
 }
@@ -247,21 +278,30 @@ impl JobError {
     }
 
     pub(crate) fn lost(reason: impl Into<String>, started: bool) -> Self {
-        Self::Lost { reason: reason.into(), started }
+        Self::Lost {
+            reason: reason.into(),
+            started,
+        }
     }
 }
 
 impl From<CodecError> for JobError {
     fn from(error: CodecError) -> Self {
-        Self::Codec { message: error.to_string() }
+        Self::Codec {
+            message: error.to_string(),
+        }
     }
 }
 
 impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Panicked { message, location, .. } if location.is_empty() => write!(f, "panicked: {message}"),
-            Self::Panicked { message, location, .. } => write!(f, "panicked at {location}: {message}"),
+            Self::Panicked {
+                message, location, ..
+            } if location.is_empty() => write!(f, "panicked: {message}"),
+            Self::Panicked {
+                message, location, ..
+            } => write!(f, "panicked at {location}: {message}"),
             Self::Killed { signal, last_words } => {
                 write!(f, "killed by signal {signal}")?;
                 if let Some(name) = sys::signal_name(*signal) {
@@ -274,11 +314,19 @@ impl fmt::Display for JobError {
             }
             Self::Exited { code } => write!(f, "called exit({code})"),
             Self::TimedOut { limit } => write!(f, "ran longer than its time limit of {limit:?}"),
-            Self::MemoryExceeded { limit } => write!(f, "used more than its memory limit of {limit} bytes"),
+            Self::MemoryExceeded { limit } => {
+                write!(f, "used more than its memory limit of {limit} bytes")
+            }
             Self::Cancelled => f.write_str("cancelled"),
             Self::Codec { message } => f.write_str(message),
-            Self::Lost { reason, started: true } => write!(f, "lost after it had begun: {reason}"),
-            Self::Lost { reason, started: false } => write!(f, "lost before it began: {reason}"),
+            Self::Lost {
+                reason,
+                started: true,
+            } => write!(f, "lost after it had begun: {reason}"),
+            Self::Lost {
+                reason,
+                started: false,
+            } => write!(f, "lost before it began: {reason}"),
         }
     }
 }
@@ -298,23 +346,53 @@ mod tests {
             backtrace: String::new(),
         };
         assert_eq!(text(panicked), "panicked at a.rs:1:2: no");
-        assert_eq!(text(JobError::Killed { signal: 9, last_words: String::new() }), "killed by signal 9 (SIGKILL)");
-        let overflow = JobError::Killed { signal: 11, last_words: "\nstack overflow\nmore".into() };
-        assert_eq!(text(overflow), "killed by signal 11 (SIGSEGV): stack overflow");
+        assert_eq!(
+            text(JobError::Killed {
+                signal: 9,
+                last_words: String::new()
+            }),
+            "killed by signal 9 (SIGKILL)"
+        );
+        let overflow = JobError::Killed {
+            signal: 11,
+            last_words: "\nstack overflow\nmore".into(),
+        };
+        assert_eq!(
+            text(overflow),
+            "killed by signal 11 (SIGSEGV): stack overflow"
+        );
         assert_eq!(text(JobError::Exited { code: 3 }), "called exit(3)");
         let limit = Duration::from_millis(1500);
-        assert_eq!(text(JobError::TimedOut { limit }), "ran longer than its time limit of 1.5s");
-        assert_eq!(text(JobError::MemoryExceeded { limit: 7 }), "used more than its memory limit of 7 bytes");
+        assert_eq!(
+            text(JobError::TimedOut { limit }),
+            "ran longer than its time limit of 1.5s"
+        );
+        assert_eq!(
+            text(JobError::MemoryExceeded { limit: 7 }),
+            "used more than its memory limit of 7 bytes"
+        );
         assert_eq!(text(JobError::Cancelled), "cancelled");
-        assert_eq!(text(JobError::lost("gone", false)), "lost before it began: gone");
-        assert_eq!(text(JobError::lost("gone", true)), "lost after it had begun: gone");
+        assert_eq!(
+            text(JobError::lost("gone", false)),
+            "lost before it began: gone"
+        );
+        assert_eq!(
+            text(JobError::lost("gone", true)),
+            "lost after it had begun: gone"
+        );
     }
 
     #[test]
     fn a_failed_map_tells_item_job_and_worker() {
         let error = Error::failed_job(JobError::Exited { code: 1 }, "parse", Some(4), Some(77));
-        assert_eq!(error.to_string(), "job `parse` failed at item 4 in worker 77: called exit(1)");
-        assert_eq!((error.kind(), error.index(), error.job()), (ErrorKind::Job, Some(4), Some("parse")));
+        assert_eq!(
+            error.to_string(),
+            "job `parse` failed at item 4 in worker 77: called exit(1)"
+        );
+        assert_eq!(
+            (error.kind(), error.index(), error.job()),
+            (ErrorKind::Job, Some(4), Some("parse"))
+        );
         assert_eq!(error.worker_pid(), Some(77));
         assert!(std::error::Error::source(&error).is_some());
     }

@@ -1,7 +1,67 @@
-//! Parallelism in worker processes.
+//! Parallelism in worker processes: annotate a function, map it over processes, lose one item per crash.
+//!
+//! ```
+//! use procession::{pool_map, process_job, spawn};
+//!
+//! #[process_job]
+//! fn square(x: u64) -> u64 {
+//!     x * x
+//! }
+//!
+//! fn main() -> Result<(), procession::Error> {
+//!     let squares = pool_map!(square, 0..10)?; // default pool, results in input order
+//!     assert_eq!(squares, [0, 1, 4, 9, 16, 25, 36, 49, 64, 81]);
+//!     let child = spawn!(square(12))?; // a process of its own
+//!     assert_eq!(child.join()?, 144);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # When processes are right
+//!
+//! A thread shares everything with its program: memory, descriptors, and its end. A process shares nothing that it
+//! was not given. In Rust, threads are as parallel as processes and cheaper, so take threads (rayon, `std::thread`) for code
+//! that you trust. Take processes for code that may crash, leak or hang, for C and Fortran libraries that are not
+//! thread-safe, for interpreters with a global lock, and for jobs that must be killable and limited.
+//!
+//! # What is promised
+//!
+//! - A job that panics, crashes, calls `exit`, runs too long or takes too much memory is a [`JobError`] at its own
+//!   item. Every other item keeps its result, the worker is replaced, the pool goes on.
+//! - No wait without a way to learn of death: of a worker, of the supervisor, of the program.
+//! - When the program ends, in whatever way, its workers end. Nothing has a name in the file system, so nothing
+//!   is left behind.
+//! - A job runs at most once, unless retries are asked for.
+//! - In a job the world is as if `main` had just begun: arguments, environment, working directory, signals.
+//!
+//! # What is not
+//!
+//! - Isolation against malice: a worker has the program's rights. Against a worker gone mad the promise is that the
+//!   program and the supervisor survive, nothing hangs, and the next pool is clean.
+//! - A format: what travels is between two copies of one binary, and changes with any version.
+//! - Statics that `main` filled are not there in a worker of the default [`StartMethod`]: use an
+//!   [initializer](PoolBuilder::initializer) or an argument.
+//! - Where the program is PID 1 or a subreaper, its supervisor comes back to it as a child.
+//! - While the supervisor is stopped (SIGSTOP), time-outs are not kept and the program's death is not noticed.
+//! - A job that changes its user or capabilities loses its tie to the supervisor's death, see `PR_SET_PDEATHSIG` in
+//!   `prctl(2)`.
+//! - Within a task of items that take less than a microsecond each, what they print without a newline is written
+//!   out when the task ends; a `kill -9` in between can lose it.
+//!
+//! # How it starts
+//!
+//! At first use the program executes its own image once more. A hook before `main` turns that copy into the
+//! *supervisor*: clean, single-threaded, the parent of all workers. Nothing has to be called for it. Programs
+//! that enter a sandbox, drop rights or `chroot` call [`start`] before; those that want no code before `main` switch
+//! off the default cargo feature `hook` and call [`init`] first in `main`.
+//!
+//! Pools may be used inside jobs, four deep in all; beyond that asking for one is an error instead of a fork bomb.
+//!
+//! On systems other than Linux the crate compiles, and asking for workers is an [`Error`].
 #[cfg(test)]
 extern crate self as procession;
 
+mod argument;
 mod board;
 mod call;
 mod codec;
@@ -15,7 +75,6 @@ mod supervisor;
 mod sys;
 mod worker;
 
-pub use codec::{CodecError, Portable};
 pub use error::{Error, ErrorKind, JobError};
 pub use job::Job;
 pub use pool::{JobHandle, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats};
@@ -24,6 +83,24 @@ pub use process::Process;
 pub use procession_macros::process_job;
 pub use sys::start::init;
 
+/// Starts the supervisor now instead of at first use.
+///
+/// For programs that later enter a sandbox, drop rights or `chroot`: starting executes the program's file, and
+/// afterwards that may be forbidden. Does nothing where it is running already.
+///
+/// # Errors
+///
+/// Of kind [`ErrorKind::Start`] or [`ErrorKind::System`], where processes cannot be had.
+///
+/// ```
+/// procession::start()?;
+/// // … enter the sandbox …
+/// # Ok::<(), procession::Error>(())
+/// ```
+pub fn start() -> Result<(), Error> {
+    supervisor::Link::of_program().map(drop)
+}
+
 /// The only door for what the macros expand to. Not for use by hand: it changes with any version.
 #[doc(hidden)]
 pub mod __private {
@@ -31,9 +108,11 @@ pub mod __private {
 
     pub use procession_macros::{job, pool_map, spawn};
 
+    pub use crate::argument::{ByReference, ByValue};
     pub use crate::call::JobCall;
     pub use crate::codec::{
-        CodecError, Decoder, Encoder, HeldSlice, HeldValue, Lend, Lent, Portable, fixed_size, total_size,
+        CodecError, Decoder, Encoder, HeldSlice, HeldValue, Lend, Lent, Portable, fixed_size,
+        total_size,
     };
     pub use crate::job::{Defaults, Job};
     pub use crate::pool::MapOptions;

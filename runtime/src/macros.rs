@@ -17,7 +17,7 @@
 /// | `items` | any `IntoIterator`: of plain values for a job of one parameter, of tuples for several, of `()` for none |
 /// | `chunk_size = n` | `usize`: so many items are handed out at a time, where the pool would otherwise choose by itself |
 /// | `timeout = d` | `Duration`: how long one item may take before its worker is killed |
-/// | `retries = n` | `u32`: how often an item whose worker died is tried again |
+/// | `retries = n` | `u32`: how often an item that failed (a panic, a death, a time-out) is tried again |
 ///
 /// The options may stand in any order, each at most once; they go before what the job's attribute says. All
 /// expressions are evaluated once, from left to right, in the calling process.

@@ -6,8 +6,9 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::argument::ByValue;
 use crate::board::{Ordering, Room, WorkerIndex, WorkerRecord};
-use crate::codec::{Encoder, Portable, fixed_size};
+use crate::codec::{Encoder, fixed_size};
 use crate::dispatch::{Dispatch, Mailbox, Plan};
 use crate::error::{Error, JobError};
 use crate::job::{Job, encode_call};
@@ -55,15 +56,25 @@ pub(crate) fn spawn<J: Job<Item>, Item>(args: &Item) -> Result<Process<J::Output
         n_workers: 1,
         n_tasks: 1,
         arena_len: encoder.len() as u64 + Room::len(1, fixed_size::<J::Output>(), HEAP_LEN) + 64,
-        terms: Terms { one_shot: true, ..Terms::default() },
+        terms: Terms {
+            one_shot: true,
+            ..Terms::default()
+        },
         name: J::NAME,
         initializer_args: &[],
     };
-    let dispatch = Dispatch::make(link, &plan, |dispatch| Ok(dispatch.try_publish(&task).map(drop)?))?;
-    Ok(Process { dispatch, mailbox, job: J::NAME, result: PhantomData })
+    let dispatch = Dispatch::make(link, &plan, |dispatch| {
+        Ok(dispatch.try_publish(&task).map(drop)?)
+    })?;
+    Ok(Process {
+        dispatch,
+        mailbox,
+        job: J::NAME,
+        result: PhantomData,
+    })
 }
 
-impl<R: Portable> Process<R> {
+impl<R: ByValue> Process<R> {
     /// Waits for the process to end and gives the job's result.
     ///
     /// # Errors
@@ -97,7 +108,9 @@ impl<R: Portable> Process<R> {
     }
 
     fn take(&mut self, timeout: Option<Duration>) -> Result<Option<R>, JobError> {
-        self.dispatch.check_ours().map_err(|error| JobError::lost(error.to_string(), true))?;
+        self.dispatch
+            .check_ours()
+            .map_err(|error| JobError::lost(error.to_string(), true))?;
         if self.mailbox.is_emptied() {
             return Err(taken());
         }
@@ -106,7 +119,9 @@ impl<R: Portable> Process<R> {
             return Ok(None);
         }
         let arrived = self.mailbox.take().pop();
-        let verdict = arrived.and_then(|(_, outcome)| outcome.verdicts::<R>().next()).ok_or_else(taken)?;
+        let verdict = arrived
+            .and_then(|(_, outcome)| outcome.verdicts::<R>().each().next())
+            .ok_or_else(taken)?;
         verdict.map(Some).map_err(|failure| failure.error)
     }
 }
@@ -122,12 +137,14 @@ impl<R> Process<R> {
     }
 
     fn has_ended(&self) -> bool {
-        self.record().is_none_or(|record| record.ended.load(Ordering::Acquire) != 0)
+        self.record()
+            .is_none_or(|record| record.ended.load(Ordering::Acquire) != 0)
     }
 
     /// Its process number. A job that is tried again has a new one.
     pub fn pid(&self) -> u32 {
-        self.record().map_or(0, |record| record.pid.load(Ordering::Relaxed))
+        self.record()
+            .map_or(0, |record| record.pid.load(Ordering::Relaxed))
     }
 
     /// Whether the process has not ended yet.
@@ -180,7 +197,11 @@ impl<R> Process<R> {
         if self.has_ended() {
             return Ok(());
         }
-        self.dispatch.request(|crew| Request::Signal { crew, worker: WorkerIndex(0), signal })
+        self.dispatch.request(|crew| Request::Signal {
+            crew,
+            worker: WorkerIndex(0),
+            signal,
+        })
     }
 
     /// How the process ended; `None` while it has not.
@@ -233,6 +254,9 @@ impl<R> Drop for Process<R> {
 
 impl<R> fmt::Debug for Process<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Process").field("job", &self.job).field("pid", &self.pid()).finish_non_exhaustive()
+        f.debug_struct("Process")
+            .field("job", &self.job)
+            .field("pid", &self.pid())
+            .finish_non_exhaustive()
     }
 }

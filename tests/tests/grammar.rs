@@ -143,6 +143,11 @@ where
 }
 
 #[process_job]
+fn n_bytes<T>() -> usize {
+    size_of::<T>()
+}
+
+#[process_job]
 fn total<const N: usize>(values: &[u32; N]) -> (usize, u32)
 where
     [u32; N]: Serialize + DeserializeOwned,
@@ -151,9 +156,13 @@ where
 }
 
 #[process_job]
-fn lengths<'a, 'b, T: Serialize + DeserializeOwned>(a: &'a [T], b: &'b T, _: &'_ str) -> usize
+#[expect(
+    clippy::needless_lifetimes,
+    reason = "named lifetimes are what this job is about"
+)]
+fn lengths<'a, 'b, T>(a: &'a [T], b: &'b T, _: &'_ str) -> usize
 where
-    T: ToString,
+    T: Serialize + DeserializeOwned + ToString,
 {
     a.iter().map(|value| value.to_string().len()).sum::<usize>() + b.to_string().len()
 }
@@ -168,6 +177,7 @@ fn generics_are_inferred_or_written_out() -> Result<(), Error> {
     assert_eq!(pool_map!(parse::<u8>, ["7", "x"])?, [Some(7), None]);
     let inferred_from_the_result: Vec<Option<i64>> = pool_map!(parse, ["-7"])?;
     assert_eq!(inferred_from_the_result, [Some(-7)]);
+    assert_eq!(spawn!(n_bytes::<u32>())?.join()?, 4);
     assert_eq!(spawn!(total([1, 2]))?.join()?, (2, 3));
     assert_eq!(spawn!(total::<3>([1, 2, 3]))?.join()?, (3, 6));
     assert_eq!(spawn!(lengths::<u64>(vec![10, 200], 3, "x"))?.join()?, 6);
@@ -421,5 +431,58 @@ fn absent(x: u8) -> u8 {
 #[test]
 fn a_job_can_be_conditional() -> Result<(), Error> {
     assert_eq!(pool_map!(absent, [1])?, [1]);
+    Ok(())
+}
+
+#[no_implicit_prelude]
+mod without_a_prelude {
+    // Names that an expansion must not pick up.
+    #[expect(dead_code, non_camel_case_types, reason = "there to be in the way")]
+    struct usize;
+    #[expect(dead_code, non_camel_case_types, reason = "there to be in the way")]
+    struct str;
+    #[expect(dead_code, reason = "there to be in the way")]
+    struct Result;
+    #[expect(dead_code, reason = "there to be in the way")]
+    enum Option {
+        None,
+    }
+
+    #[::procession::process_job(timeout = "1s")]
+    pub(crate) fn bare(x: u64, y: &u8) -> u64 {
+        x + <u64 as ::std::convert::From<u8>>::from(*y)
+    }
+
+    pub(crate) fn call() -> ::std::vec::Vec<u64> {
+        match ::procession::pool_map!(bare, [(1, 2)], chunk_size = 1) {
+            ::std::result::Result::Ok(sums) => sums,
+            ::std::result::Result::Err(error) => ::std::panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_scope_without_a_prelude() {
+    assert_eq!(without_a_prelude::call(), [3]);
+}
+
+/// Serde's bounds are demanded of each call, so a generic job need not repeat them.
+#[process_job]
+fn count<T>(values: Vec<T>, more: &[T]) -> usize {
+    values.len() + more.len()
+}
+
+#[process_job]
+#[deprecated]
+fn old(x: u8) -> u8 {
+    x
+}
+
+#[test]
+fn bounds_that_may_be_left_out_and_warnings_that_stay() -> Result<(), Error> {
+    assert_eq!(spawn!(count(vec![1_u8, 2], [3]))?.join()?, 3);
+    #[expect(deprecated, reason = "the job's type warns as the function does")]
+    let results = pool_map!(old, [1])?;
+    assert_eq!(results, [1]);
     Ok(())
 }

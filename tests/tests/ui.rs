@@ -71,6 +71,29 @@ fn a_renamed_dependency_works() {
     );
 }
 
+/// With the lints that users deny.
+#[test]
+fn an_expansion_breaks_no_lint() {
+    let package = package();
+    let clippy = cargo(&package)
+        .args(["clippy", "--version"])
+        .output()
+        .unwrap()
+        .status
+        .success();
+    let command = if clippy { "clippy" } else { "check" };
+    let output = cargo(&package)
+        .args([command, "--quiet", "--package", "strict"])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    println!("checked by cargo {command}");
+}
+
 struct Reported {
     mistake: Mistake,
     text: String,
@@ -238,7 +261,7 @@ fn sources() -> Vec<(String, PathBuf)> {
         .collect()
 }
 
-/// Writes the manifests of the two packages, `refused` and `renamed`.
+/// Writes the manifests of the packages `refused`, `renamed` and `strict`.
 fn package() -> PathBuf {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ui");
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -263,6 +286,11 @@ fn package() -> PathBuf {
         head("renamed"),
         tests.join("renamed.rs"),
     );
+    let strict = format!(
+        "{}[dependencies]\nprocession.path = {runtime:?}\n{serde}\n[lib]\npath = {:?}\n",
+        head("strict"),
+        tests.join("strict.rs"),
+    );
     let write = |path: &str, text: &str| {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -273,10 +301,11 @@ fn package() -> PathBuf {
     };
     write(
         "Cargo.toml",
-        "[workspace]\nresolver = \"3\"\nmembers = [\"refused\", \"renamed\"]\n",
+        "[workspace]\nresolver = \"3\"\nmembers = [\"refused\", \"renamed\", \"strict\"]\n",
     );
     write("refused/Cargo.toml", &refused);
     write("renamed/Cargo.toml", &renamed);
+    write("strict/Cargo.toml", &strict);
     if let Ok(lock) = fs::read_to_string(tests.join("../Cargo.lock")) {
         write("Cargo.lock", &lock);
     }

@@ -8,5 +8,5 @@ fn job<T: Clone>(x: T) {
 
 fn main() {
     let _ = procession::spawn!(job(Opaque));
-    //~^ E0277 at `(Opaque)`: `Opaque` cannot travel to a worker process … required for `job<Opaque>` to implement `Job<Opaque>`
+    //~^ E0277 at `(Opaque)`: `Opaque` cannot travel to a worker process … required for `job<Opaque>` to implement
 }

@@ -24,7 +24,10 @@ impl Finished {
             next.store(head as u32, Ordering::Relaxed);
             let new = u64::from(index.0) + 1;
             // Release: pairs with the acquire of `take_all`, so link, state and results are there.
-            match self.head.compare_exchange_weak(head, new, Ordering::Release, Ordering::Relaxed) {
+            match self
+                .head
+                .compare_exchange_weak(head, new, Ordering::Release, Ordering::Relaxed)
+            {
                 Ok(_) => return,
                 Err(now) => head = now,
             }
@@ -48,7 +51,9 @@ impl Finished {
                 return true;
             }
             let index = TaskIndex(at - 1);
-            let Some(next) = link(index) else { return false };
+            let Some(next) = link(index) else {
+                return false;
+            };
             // Before the visit: once visited, the row may be pushed again.
             at = next.load(Ordering::Relaxed);
             visit(index);
@@ -72,15 +77,29 @@ mod tests {
         let whole = finished.take_all(4, |row| links.get(row.0 as usize), |row| seen.push(row.0));
         assert!(whole);
         assert_eq!(seen, [3, 0, 2]);
-        assert!(finished.take_all(4, |row| links.get(row.0 as usize), |_| panic!("taken twice")));
+        assert!(finished.take_all(
+            4,
+            |row| links.get(row.0 as usize),
+            |_| panic!("taken twice")
+        ));
     }
 
     #[test]
     fn a_bent_chain_ends_and_says_so() {
         let links: Vec<_> = (0..2).map(|_| AtomicU32::new(1)).collect();
-        let finished = Finished { head: AtomicU64::new(1) };
-        assert!(!finished.take_all(2, |row| links.get(row.0 as usize), |_| ()), "a ring");
-        let finished = Finished { head: AtomicU64::new(99) };
-        assert!(!finished.take_all(2, |row| links.get(row.0 as usize), |_| ()), "a row that is none");
+        let finished = Finished {
+            head: AtomicU64::new(1),
+        };
+        assert!(
+            !finished.take_all(2, |row| links.get(row.0 as usize), |_| ()),
+            "a ring"
+        );
+        let finished = Finished {
+            head: AtomicU64::new(99),
+        };
+        assert!(
+            !finished.take_all(2, |row| links.get(row.0 as usize), |_| ()),
+            "a row that is none"
+        );
     }
 }

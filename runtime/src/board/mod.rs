@@ -24,7 +24,10 @@
 //! reference into it is to atomics only, for which any bit pattern is valid and concurrent writes by other
 //! processes are no data race. Bytes are copied in and out by raw pointers; a byte slice over shared memory
 //! is handed out in one place only, to a worker for its task's input.
-#![expect(unsafe_code, reason = "typed access to a shared mapping; see `# Safety` above")]
+#![expect(
+    unsafe_code,
+    reason = "typed access to a shared mapping; see `# Safety` above"
+)]
 
 mod atomic;
 mod finished;
@@ -67,8 +70,11 @@ impl Span {
     }
 
     /// Whether all of `inner` lies within; false too for numbers that overflow.
+    #[inline]
     pub(crate) fn contains(self, inner: Span) -> bool {
-        let Some(end) = inner.offset.checked_add(inner.len) else { return false };
+        let Some(end) = inner.offset.checked_add(inner.len) else {
+            return false;
+        };
         inner.offset >= self.offset && end <= self.offset + self.len
     }
 }
@@ -148,12 +154,18 @@ impl Layout {
 
     /// What workers read before their first task.
     pub(crate) fn setup(self) -> Span {
-        Span::new(round_up(self.tasks() + u64::from(self.n_tasks) * ROW_LEN, 4096), self.setup_len)
+        Span::new(
+            round_up(self.tasks() + u64::from(self.n_tasks) * ROW_LEN, 4096),
+            self.setup_len,
+        )
     }
 
     /// Inputs and rooms.
     pub(crate) fn arena(self) -> Span {
-        Span::new(round_up(self.setup().offset + self.setup_len, 4096), self.arena_len)
+        Span::new(
+            round_up(self.setup().offset + self.setup_len, 4096),
+            self.arena_len,
+        )
     }
 
     /// The regions of all workers, and the supervisor's.
@@ -163,7 +175,10 @@ impl Layout {
     }
 
     fn region(self, place: u32) -> Span {
-        Span::new(self.regions().offset + u64::from(place) * self.region_len, self.region_len)
+        Span::new(
+            self.regions().offset + u64::from(place) * self.region_len,
+            self.region_len,
+        )
     }
 
     /// Where the bytes of a result may lie.
@@ -185,7 +200,13 @@ impl Layout {
 
     pub(crate) fn from_words(words: [u64; 4]) -> Self {
         let [counts, setup_len, arena_len, region_len] = words;
-        Self { n_workers: (counts >> 32) as u32, n_tasks: counts as u32, setup_len, arena_len, region_len }
+        Self {
+            n_workers: (counts >> 32) as u32,
+            n_tasks: counts as u32,
+            setup_len,
+            arena_len,
+            region_len,
+        }
     }
 }
 
@@ -217,10 +238,15 @@ impl Board {
 
     /// Supervisor, around the fork of a worker of this board: whether the child has the mapping.
     pub(crate) fn show_to_children(&self, show: bool) -> io::Result<()> {
-        if show { self.mapping.show_to_children() } else { self.mapping.keep_from_children() }
+        if show {
+            self.mapping.show_to_children()
+        } else {
+            self.mapping.keep_from_children()
+        }
     }
 
     /// A pointer to `len` bytes at `offset`, where they lie on the board.
+    #[inline]
     fn pointer(&self, span: Span) -> Option<*mut u8> {
         let whole = Span::new(0, self.mapping.len() as u64);
         if !whole.contains(span) {
@@ -235,8 +261,13 @@ impl Board {
     /// A reference to a `T` at `offset`; `T` must consist of atomics.
     fn atomics<T>(&self, offset: u64) -> &T {
         let span = Span::new(offset, size_of::<T>() as u64);
-        let pointer = self.pointer(span).expect("the layout places every table within the mapping");
-        assert!(pointer.addr().is_multiple_of(align_of::<T>()), "the layout aligns every table");
+        let pointer = self
+            .pointer(span)
+            .expect("the layout places every table within the mapping");
+        assert!(
+            pointer.addr().is_multiple_of(align_of::<T>()),
+            "the layout aligns every table"
+        );
         // SAFETY:
         // - In bounds and aligned, as checked above; alive as long as `self`, to which the reference is tied.
         // - The private callers below use it only for types made of atomics: every bit pattern is valid, and
@@ -246,8 +277,13 @@ impl Board {
 
     fn table<T>(&self, offset: u64, len: u64) -> &[T] {
         let span = Span::new(offset, len * size_of::<T>() as u64);
-        let pointer = self.pointer(span).expect("the layout places every table within the mapping");
-        assert!(pointer.addr().is_multiple_of(align_of::<T>()), "the layout aligns every table");
+        let pointer = self
+            .pointer(span)
+            .expect("the layout places every table within the mapping");
+        assert!(
+            pointer.addr().is_multiple_of(align_of::<T>()),
+            "the layout aligns every table"
+        );
         // SAFETY: as in `atomics`, for `len` values of `T` side by side.
         unsafe { std::slice::from_raw_parts(pointer.cast::<T>(), len as usize) }
     }
@@ -281,28 +317,45 @@ impl Board {
     }
 
     pub(crate) fn queue(&self) -> Queue<'_> {
-        Queue { ends: &self.header().queue, names: self.table(self.layout.names(), self.layout.n_names()) }
+        Queue {
+            ends: &self.header().queue,
+            names: self.table(self.layout.names(), self.layout.n_names()),
+        }
     }
 
     pub(crate) fn retries(&self) -> Queue<'_> {
         let names = self.table(self.layout.retry_names(), self.layout.n_retry_names());
-        Queue { ends: &self.header().retries, names }
+        Queue {
+            ends: &self.header().retries,
+            names,
+        }
     }
 
     /// The region of one worker, as a log of blocks.
     pub(crate) fn worker_log(&self, worker: WorkerIndex) -> Option<Log<'_>> {
         let ends = &self.worker(worker)?.log;
-        Some(Log { board: self, ends, area: self.layout.region(u32::from(worker.0)) })
+        Some(Log {
+            board: self,
+            ends,
+            area: self.layout.region(u32::from(worker.0)),
+        })
     }
 
     /// The supervisor's region, for last words.
     pub(crate) fn supervisor_log(&self) -> Log<'_> {
-        Log { board: self, ends: &self.header().supervisor_log, area: self.layout.region(self.layout.n_workers) }
+        Log {
+            board: self,
+            ends: &self.header().supervisor_log,
+            area: self.layout.region(self.layout.n_workers),
+        }
     }
 
     /// Copies bytes onto the board; false where they do not fit it.
+    #[inline]
     pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> bool {
-        let Some(to) = self.pointer(Span::new(offset, bytes.len() as u64)) else { return false };
+        let Some(to) = self.pointer(Span::new(offset, bytes.len() as u64)) else {
+            return false;
+        };
         // SAFETY:
         // - `to` is valid for as many bytes, as checked; `bytes` is private memory, so they do not overlap.
         // - The caller's process owns this part of the board at this moment (its task, its room, its region);
@@ -312,7 +365,11 @@ impl Board {
     }
 
     /// Copies pieces onto the board, one behind the other; false where they do not fit it.
-    pub(crate) fn write_all<'p>(&self, mut offset: u64, pieces: impl Iterator<Item = &'p [u8]>) -> bool {
+    pub(crate) fn write_all<'p>(
+        &self,
+        mut offset: u64,
+        pieces: impl Iterator<Item = &'p [u8]>,
+    ) -> bool {
         for piece in pieces {
             if !self.write(offset, piece) {
                 return false;
@@ -324,7 +381,9 @@ impl Board {
 
     /// Appends a private copy of bytes on the board to `to`; false where the span leaves the board.
     pub(crate) fn read_into(&self, span: Span, to: &mut Vec<u8>) -> bool {
-        let Some(from) = self.pointer(span) else { return false };
+        let Some(from) = self.pointer(span) else {
+            return false;
+        };
         let len = span.len as usize;
         to.reserve(len);
         let spare = to.spare_capacity_mut();
@@ -356,7 +415,8 @@ impl Board {
 
     /// Makes sure that pages are there for `span`, so that writing it cannot fail for lack of memory.
     pub(crate) fn ensure(&self, span: Span) -> io::Result<()> {
-        self.mapping.populate(span.offset as usize, span.len as usize)
+        self.mapping
+            .populate(span.offset as usize, span.len as usize)
     }
 
     /// Worker: where its crash handlers write, until the process ends.
@@ -371,7 +431,11 @@ impl Board {
     /// Whether no task waits and none is held.
     pub(crate) fn is_idle(&self) -> bool {
         let nothing_queued = self.queue().looks_empty() && self.retries().looks_empty();
-        nothing_queued && self.workers().iter().all(|record| record.current().is_none())
+        nothing_queued
+            && self
+                .workers()
+                .iter()
+                .all(|record| record.current().is_none())
     }
 
     /// Program, after a task was published: wakes one sleeping worker, if there is one.

@@ -44,7 +44,10 @@ impl Queue<'_> {
         let tail = self.ends.tail.0.load(Ordering::Relaxed);
         self.name(tail).store(task.to_word(), Ordering::Relaxed);
         // Release: pairs with the acquire of the tail in `take`, so the name is there.
-        self.ends.tail.0.store(tail.wrapping_add(1), Ordering::Release);
+        self.ends
+            .tail
+            .0
+            .store(tail.wrapping_add(1), Ordering::Release);
     }
 
     /// A worker: offers names to `claim`, oldest first, until it takes one.
@@ -58,7 +61,12 @@ impl Queue<'_> {
             let task = TaskId::from_word(self.name(head).load(Ordering::Relaxed));
             let taken = claim(task);
             // Failure means that another worker has passed this name already.
-            let _ = self.ends.head.0.compare_exchange(head, head + 1, Ordering::AcqRel, Ordering::Relaxed);
+            let _ = self.ends.head.0.compare_exchange(
+                head,
+                head + 1,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
             if taken {
                 return Some(task);
             }
@@ -77,14 +85,20 @@ mod tests {
     use super::*;
 
     fn task(index: u32) -> TaskId {
-        TaskId { index: TaskIndex(index), generation: 5 }
+        TaskId {
+            index: TaskIndex(index),
+            generation: 5,
+        }
     }
 
     #[test]
     fn names_come_in_order_round_the_ring() {
         let ends = QueueEnds::default();
         let names: Vec<_> = (0..4).map(|_| AtomicU64::new(0)).collect();
-        let queue = Queue { ends: &ends, names: &names };
+        let queue = Queue {
+            ends: &ends,
+            names: &names,
+        };
         for index in 0..10 {
             queue.append(task(index));
             assert_eq!(queue.take(|_| true), Some(task(index)));
@@ -96,7 +110,10 @@ mod tests {
     fn names_already_claimed_are_passed_over() {
         let ends = QueueEnds::default();
         let names: Vec<_> = (0..8).map(|_| AtomicU64::new(0)).collect();
-        let queue = Queue { ends: &ends, names: &names };
+        let queue = Queue {
+            ends: &ends,
+            names: &names,
+        };
         (0..3).for_each(|index| queue.append(task(index)));
         assert_eq!(queue.take(|task| task.index.0 == 2), Some(task(2)));
         assert_eq!(queue.take(|_| true), None);

@@ -63,7 +63,8 @@ impl WorkerRecord {
     /// Worker: names the task it is about to claim, or that it holds none.
     pub(crate) fn set_current(&self, task: Option<TaskId>) {
         // Release: the supervisor that reads it after the death finds all that was done before.
-        self.current.store(task.map_or(NO_TASK, TaskId::to_word), Ordering::Release);
+        self.current
+            .store(task.map_or(NO_TASK, TaskId::to_word), Ordering::Release);
     }
 
     pub(crate) fn current(&self) -> Option<TaskId> {
@@ -121,6 +122,10 @@ impl<const N: usize> Text<N> {
         self.len.store(0, Ordering::Release);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len.load(Ordering::Relaxed) == 0
+    }
+
     pub(crate) fn write(&self, text: &str) {
         let cut = &text.as_bytes()[..text.len().min(N)];
         for (cell, byte) in self.bytes.iter().zip(cut) {
@@ -132,7 +137,10 @@ impl<const N: usize> Text<N> {
 
     pub(crate) fn read(&self) -> String {
         let len = (self.len.load(Ordering::Acquire) as usize).min(N);
-        let bytes: Vec<u8> = self.bytes[..len].iter().map(|cell| cell.load(Ordering::Relaxed)).collect();
+        let bytes: Vec<u8> = self.bytes[..len]
+            .iter()
+            .map(|cell| cell.load(Ordering::Relaxed))
+            .collect();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }

@@ -39,7 +39,10 @@ impl Log<'_> {
     pub(crate) fn allocate(&self, task: TaskId, len: u64) -> Option<Span> {
         let total = round_up(len, ALIGN).checked_add(ALIGN)?;
         self.reclaim();
-        let (head, tail) = (self.ends.head.load(Ordering::Relaxed), self.ends.tail.load(Ordering::Relaxed));
+        let (head, tail) = (
+            self.ends.head.load(Ordering::Relaxed),
+            self.ends.tail.load(Ordering::Relaxed),
+        );
         let at = if tail < head {
             // Wrapped: one line stays free, so that a full log is not taken for an empty one.
             if tail.checked_add(total)? >= head {
@@ -71,7 +74,9 @@ impl Log<'_> {
                 head = 0;
                 continue;
             }
-            let Some((total, name)) = self.read_head(head) else { break };
+            let Some((total, name)) = self.read_head(head) else {
+                break;
+            };
             if name != FILLER && self.is_alive(TaskId::from_word(name)) {
                 break;
             }
@@ -85,7 +90,9 @@ impl Log<'_> {
     }
 
     fn is_alive(&self, task: TaskId) -> bool {
-        self.board.task(task.index).is_some_and(|row| row.state.generation() == task.generation)
+        self.board
+            .task(task.index)
+            .is_some_and(|row| row.state.generation() == task.generation)
     }
 
     /// Reserves pages up to `end`, in growing steps, so that it is rarely asked.
@@ -93,8 +100,15 @@ impl Log<'_> {
         let ensured = self.ends.ensured.load(Ordering::Relaxed).min(self.area.len);
         if end > ensured {
             let wanted = (end + (end / 4).min(64 << 20)).min(self.area.len);
-            let reserve = |to: u64| self.board.ensure(Span::new(self.area.offset + ensured, to - ensured));
-            let reached = if reserve(wanted).is_ok() { wanted } else { reserve(end).ok().map(|()| end)? };
+            let reserve = |to: u64| {
+                self.board
+                    .ensure(Span::new(self.area.offset + ensured, to - ensured))
+            };
+            let reached = if reserve(wanted).is_ok() {
+                wanted
+            } else {
+                reserve(end).ok().map(|()| end)?
+            };
             self.ends.ensured.store(reached, Ordering::Relaxed);
         }
         Some(())
@@ -115,7 +129,10 @@ impl Log<'_> {
             return None;
         }
         let head: &[AtomicU64; 2] = self.board.words(offset)?;
-        let (total, name) = (head[0].load(Ordering::Relaxed), head[1].load(Ordering::Relaxed));
+        let (total, name) = (
+            head[0].load(Ordering::Relaxed),
+            head[1].load(Ordering::Relaxed),
+        );
         let sound = total >= ALIGN && total.is_multiple_of(ALIGN) && total <= self.area.len - at;
         sound.then_some((total, name))
     }

@@ -31,7 +31,11 @@ impl Room {
     }
 
     pub(crate) fn new(span: Span, n_items: u32, fixed: Option<usize>) -> Self {
-        Self { span, n_items, cell_len: cell_len(fixed) }
+        Self {
+            span,
+            n_items,
+            cell_len: cell_len(fixed),
+        }
     }
 
     /// Where fault number `place` lies; the supervisor needs no more than this.
@@ -46,12 +50,18 @@ impl Room {
     }
 
     pub(crate) fn cell(&self, item: u32) -> Span {
-        Span::new(self.cells(item).offset + u64::from(item) * self.cell_len, self.cell_len)
+        Span::new(
+            self.cells(item).offset + u64::from(item) * self.cell_len,
+            self.cell_len,
+        )
     }
 
     pub(crate) fn heap(&self) -> Span {
         let start = self.cells(0).offset + round_up(u64::from(self.n_items) * self.cell_len, ALIGN);
-        Span::new(start, (self.span.offset + self.span.len).saturating_sub(start))
+        Span::new(
+            start,
+            (self.span.offset + self.span.len).saturating_sub(start),
+        )
     }
 }
 
@@ -110,7 +120,13 @@ impl Fault {
             _ => return None,
         };
         let (pid, detail) = ((detail >> 32) as u32, detail as i32);
-        Some(Self { item: name as u32, kind, pid, detail, payload: Span::new(offset, len) })
+        Some(Self {
+            item: name as u32,
+            kind,
+            pid,
+            detail,
+            payload: Span::new(offset, len),
+        })
     }
 }
 
@@ -133,7 +149,13 @@ mod tests {
     #[test]
     fn a_fault_survives_the_board() {
         let payload = Span::new(1 << 40, 77);
-        let fault = Fault { item: 3, kind: FaultKind::Killed, pid: 4_000_000, detail: -9, payload };
+        let fault = Fault {
+            item: 3,
+            kind: FaultKind::Killed,
+            pid: 4_000_000,
+            detail: -9,
+            payload,
+        };
         assert_eq!(Fault::from_words(fault.to_words()), Some(fault));
         assert_eq!(Fault::from_words([0; 4]), None);
     }

@@ -35,7 +35,10 @@ impl TaskId {
     }
 
     pub(crate) fn from_word(word: u64) -> Self {
-        Self { index: TaskIndex(word as u32), generation: (word >> 32) as u32 }
+        Self {
+            index: TaskIndex(word as u32),
+            generation: (word >> 32) as u32,
+        }
     }
 }
 
@@ -93,7 +96,8 @@ impl StateWord {
     /// Program: hands the filled row to the workers.
     pub(crate) fn publish(&self, generation: u32) {
         // Release: pairs with the acquire of the claim.
-        self.0.store(pack(generation, State::Ready), Ordering::Release);
+        self.0
+            .store(pack(generation, State::Ready), Ordering::Release);
     }
 
     /// Worker: takes the row, if it is still to be had.
@@ -113,19 +117,29 @@ impl StateWord {
 
     /// Program: takes back a task that no worker has claimed.
     pub(crate) fn withdraw(&self, generation: u32) -> bool {
-        let (from, to) = (pack(generation, State::Ready), pack(generation.wrapping_add(1), State::Free));
-        self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        let (from, to) = (
+            pack(generation, State::Ready),
+            pack(generation.wrapping_add(1), State::Free),
+        );
+        self.0
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Program: the row has been read and may serve again.
     pub(crate) fn free(&self, generation: u32) {
-        self.0.store(pack(generation.wrapping_add(1), State::Free), Ordering::Release);
+        self.0.store(
+            pack(generation.wrapping_add(1), State::Free),
+            Ordering::Release,
+        );
     }
 
     fn change(&self, generation: u32, from: State, to: State) -> bool {
         // Acquire: what the last owner wrote; release: what this one did.
         let (from, to) = (pack(generation, from), pack(generation, to));
-        self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.0
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
     }
 }
 
@@ -154,6 +168,8 @@ pub(crate) struct TaskRow {
     pub(crate) retries: AtomicU32,
     /// Whether the worker raises a guard for each item, see [`Guard`].
     pub(crate) guarded: AtomicU32,
+    /// Whether no item is to begin after one that failed.
+    pub(crate) ends_at_fault: AtomicU32,
     /// Whether the workers flush what an item printed before they count it as done.
     pub(crate) flush_each: AtomicU32,
 
@@ -184,7 +200,14 @@ pub(crate) struct Progress {
 impl Progress {
     /// Program, before it publishes the row.
     pub(crate) fn reset(&self) {
-        let zero_u32 = [&self.started, &self.done, &self.n_faults, &self.attempt, &self.stop, &self.worker_pid];
+        let zero_u32 = [
+            &self.started,
+            &self.done,
+            &self.n_faults,
+            &self.attempt,
+            &self.stop,
+            &self.worker_pid,
+        ];
         for word in zero_u32 {
             word.store(0, Ordering::Relaxed);
         }
@@ -217,18 +240,24 @@ impl Guard {
 
     /// Worker: the item ends. False: it was condemned, and the worker with it.
     pub(crate) fn lower(&self, item: u32) -> bool {
-        self.0.compare_exchange(item + 1, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.0
+            .compare_exchange(item + 1, 0, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Supervisor: the item that runs.
     pub(crate) fn running(&self) -> Option<u32> {
         // SeqCst: see `stop` in `Dispatch::cancel_running`.
-        Some(self.0.load(Ordering::SeqCst)).filter(|&word| word != 0 && word != CONDEMNED).map(|word| word - 1)
+        Some(self.0.load(Ordering::SeqCst))
+            .filter(|&word| word != 0 && word != CONDEMNED)
+            .map(|word| word - 1)
     }
 
     /// Supervisor: ends the item, if it still runs.
     pub(crate) fn condemn(&self, item: u32) -> bool {
-        self.0.compare_exchange(item + 1, CONDEMNED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.0
+            .compare_exchange(item + 1, CONDEMNED, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Whoever owns the row while no worker does.

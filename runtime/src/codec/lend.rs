@@ -16,8 +16,9 @@ use super::{CodecError, Decoder, Encoder, Portable, plain::Numbers};
 
 /// A type that a job may take by shared reference: `str`, `Path`, `[T]`, and every [`Portable`] type.
 #[diagnostic::on_unimplemented(
-    message = "a reference to `{Self}` cannot travel to a worker process",
-    label = "not `str`, `Path`, `[T]` or a type with serde's `Serialize` and `Deserialize`"
+    message = "`{Self}` cannot travel to a worker process",
+    label = "needs serde's `Serialize` and `Deserialize`",
+    note = "derive both: `#[derive(serde::Serialize, serde::Deserialize)]`; a type with a borrowed part cannot be read back as an owned value"
 )]
 pub trait Lent {
     /// What keeps the data in the worker, given bytes that live for `'b`.
@@ -40,10 +41,11 @@ pub trait Lent {
 
 /// Something that a caller may pass where a job takes `&T`: owners of a `T`, and references to them.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be passed for a parameter of type `&{T}`",
-    label = "expected `&{T}`, or something that owns one (a vector, array, string, box, `Arc` …)"
+    message = "`{Self}` cannot lend a `&{T}` to a job",
+    label = "expected something that lends `&{T}`",
+    note = "a vector, array, string, box or `Arc` lends what it holds, and so does a reference to one"
 )]
-pub trait Lend<T: ?Sized + Lent> {
+pub trait Lend<T: ?Sized> {
     /// The data itself.
     fn lend(&self) -> &T;
 
@@ -52,7 +54,9 @@ pub trait Lend<T: ?Sized + Lent> {
     /// # Errors
     ///
     /// As for [`Encoder::value`].
-    fn write<'i>(&'i self, to: &mut Encoder<'i>) -> Result<(), CodecError>;
+    fn write<'i>(&'i self, to: &mut Encoder<'i>) -> Result<(), CodecError>
+    where
+        T: Lent;
 }
 
 /// The data behind a `&T`, read from bytes.
@@ -176,7 +180,10 @@ macro_rules! lend {
             }
 
             #[inline]
-            fn write<'i>(&'i self, to: &mut Encoder<'i>) -> Result<(), CodecError> {
+            fn write<'i>(&'i self, to: &mut Encoder<'i>) -> Result<(), CodecError>
+            where
+                $target: Lent,
+            {
                 Lent::write(Lend::<$target>::lend(self), to)
             }
         }
@@ -193,7 +200,10 @@ macro_rules! lend_through {
             }
 
             #[inline]
-            fn write<'i>(&'i self, to: &mut Encoder<'i>) -> Result<(), CodecError> {
+            fn write<'i>(&'i self, to: &mut Encoder<'i>) -> Result<(), CodecError>
+            where
+                $target: Lent,
+            {
                 S::write(self, to)
             }
         }

@@ -1,35 +1,16 @@
 //! Plain data: finds out that a generic type is in fact a number, or a list of numbers, and gives its bytes.
 //!
 //! A number is a type of which every bit pattern is a value: the integers and floats, not `bool`, not `char`. The
-//! casts between numbers and bytes are bytemuck's; what this file adds is the step from a generic `T` to the concrete
-//! type, which stable Rust offers only for `'static` types (`TypeId::of`). Does not know positions or streams.
+//! casts between numbers and bytes are bytemuck's, the step from a generic `T` to the concrete type is `identity`'s; this
+//! file knows which types count as plain. Does not know positions or streams.
 //!
 //! In an optimised build every question asked here is answered by the compiler.
-//!
-//! # Safety
-//!
-//! All `unsafe` here rests on one fact: if a type `A` has the same [`TypeId`], lifetimes disregarded, as a type `B`
-//! that is written without any lifetime, then `A` *is* `B`. A `TypeId` is computed from the type after all
-//! lifetimes in it have been erased, so two types with equal ids can differ only in the lifetimes at the places
-//! where lifetimes stand; `B` has no such place, so neither has `A`. [`NoLifetimes`] marks the types allowed as `B`.
-//! The memory touched is only what the caller's references already give access to, in this process.
 
-use std::{
-    any::TypeId,
-    marker::PhantomData,
-    mem::{self, ManuallyDrop},
-    ptr, slice,
-    str::Utf8Error,
-};
+use std::{any::TypeId, mem, str::Utf8Error};
 
 use bytemuck::Pod;
 
-/// A type that is written without any lifetime.
-///
-/// # Safety
-///
-/// No lifetime may occur in the type, not even `'static`: `&'static str` would pass for any `&'a str`.
-unsafe trait NoLifetimes: Sized + 'static {}
+use super::identity::{InPlace, NoLifetimes, cast_ref, cast_slice, is_same, type_id, uncast};
 
 /// One of the number types.
 trait Number: Pod + NoLifetimes {}
@@ -76,27 +57,6 @@ pub(super) enum Numbers<'b, T> {
     Owned(Vec<T>),
 }
 
-/// A slice of numbers within bytes that live for `'b`.
-///
-/// What a `&'b [T]` would be, if the type could be written where nothing is known of `T`'s lifetimes, as in a job that is
-/// generic over `T`.
-#[derive(Debug)]
-pub(super) struct InPlace<'b, T> {
-    first: *const T,
-    len: usize,
-    bytes: PhantomData<&'b [u8]>,
-}
-
-impl<T> InPlace<'_, T> {
-    #[inline]
-    pub(super) fn as_slice(&self) -> &[T] {
-        // SAFETY: `first` and `len` were taken from a valid `&[T]` over bytes borrowed for `'b` (`numbers_from_bytes` is
-        // the only maker), and `self` cannot outlive `'b`. The bytes are borrowed shared for that time, so this process
-        // does not write to them, and the room's head binds its caller to keep other processes from it.
-        unsafe { slice::from_raw_parts(self.first, self.len) }
-    }
-}
-
 macro_rules! number_types {
     ($use_types:ident) => {
         $use_types! { u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64 }
@@ -105,21 +65,10 @@ macro_rules! number_types {
 
 macro_rules! implement_traits {
     ($($number:ty)*) => {$(
-        // SAFETY: the type is one word without a lifetime.
-        unsafe impl NoLifetimes for $number {}
         impl Number for $number {}
     )*};
 }
 number_types!(implement_traits);
-
-// SAFETY: neither `Vec` nor a number has a lifetime.
-unsafe impl<P: Number> NoLifetimes for Vec<P> {}
-// SAFETY: neither `Box`, nor a slice type, nor a number has a lifetime.
-unsafe impl<P: Number> NoLifetimes for Box<[P]> {}
-// SAFETY: the type has no lifetime.
-unsafe impl NoLifetimes for String {}
-// SAFETY: neither `Box` nor `str` has a lifetime.
-unsafe impl NoLifetimes for Box<str> {}
 
 impl<P: Number> List for Vec<P> {
     type Element = P;
@@ -242,14 +191,7 @@ pub(super) fn numbers_from_bytes<T>(bytes: &[u8]) -> Option<Numbers<'_, T>> {
         ($($number:ty)*) => {$(
             if is_same::<T, $number>() {
                 return match numbers_in_place::<$number>(bytes) {
-                    Some(numbers) => {
-                        let numbers: &[T] = uncast_slice(numbers)?;
-                        Some(Numbers::InPlace(InPlace {
-                            first: numbers.as_ptr(),
-                            len: numbers.len(),
-                            bytes: PhantomData,
-                        }))
-                    }
+                    Some(numbers) => InPlace::new(numbers).map(Numbers::InPlace),
                     None => uncast(copy_misaligned::<$number>(bytes)).map(Numbers::Owned),
                 };
             }
@@ -348,88 +290,4 @@ fn copy_misaligned<P: Number>(bytes: &[u8]) -> Vec<P> {
         .chunks_exact(size_of::<P>())
         .map(bytemuck::pod_read_unaligned)
         .collect()
-}
-
-/// The identity of a type, its lifetimes disregarded.
-#[inline]
-fn type_id<T: ?Sized>() -> TypeId {
-    trait Identified {
-        fn id(&self) -> TypeId
-        where
-            Self: 'static;
-    }
-
-    impl<T: ?Sized> Identified for PhantomData<T> {
-        #[inline]
-        fn id(&self) -> TypeId
-        where
-            Self: 'static,
-        {
-            TypeId::of::<T>()
-        }
-    }
-
-    let marker = PhantomData::<T>;
-    let identified: &dyn Identified = &marker;
-    // SAFETY: only the lifetime bound of the trait object changes; it is no part of the layout. That bound lets `id`
-    // be called, which touches no data: it returns a constant computed from the type with its lifetimes erased.
-    // The reference itself does not leave this function.
-    let identified =
-        unsafe { mem::transmute::<&dyn Identified, &(dyn Identified + 'static)>(identified) };
-    identified.id()
-}
-
-/// Whether `A` is `B`.
-#[inline]
-fn is_same<A, B: NoLifetimes>() -> bool {
-    type_id::<A>() == TypeId::of::<B>()
-}
-
-/// `value` as what it is, if `A` is `B`.
-#[inline]
-fn cast_ref<A, B: NoLifetimes>(value: &A) -> Option<&B> {
-    if !is_same::<A, B>() {
-        return None;
-    }
-    let pointer = ptr::from_ref(value).cast::<B>();
-    // SAFETY: `A` is `B`, as compared above and argued in the head, so this is the reference that came in, with the
-    // lifetime it had.
-    Some(unsafe { &*pointer })
-}
-
-/// `values` as what they are, if `A` is `B`.
-#[inline]
-fn cast_slice<A, B: NoLifetimes>(values: &[A]) -> Option<&[B]> {
-    if !is_same::<A, B>() {
-        return None;
-    }
-    // SAFETY: `A` is `B`, as compared above and argued in the head, so this is the slice that came in, with the length
-    // and the lifetime it had.
-    Some(unsafe { slice::from_raw_parts(values.as_ptr().cast::<B>(), values.len()) })
-}
-
-/// `values` as values of the generic type, if `A` is `B`.
-#[inline]
-fn uncast_slice<B: NoLifetimes, A>(values: &[B]) -> Option<&[A]> {
-    if !is_same::<A, B>() {
-        return None;
-    }
-    // SAFETY: `A` is `B`, as compared above and argued in the head, so this is the slice that came in, with the length
-    // and the lifetime it had.
-    Some(unsafe { slice::from_raw_parts(values.as_ptr().cast::<A>(), values.len()) })
-}
-
-/// `value` as a value of the generic type, if `A` is `B`.
-#[inline]
-fn uncast<B, A>(value: B) -> Option<A>
-where
-    B: NoLifetimes,
-{
-    if !is_same::<A, B>() {
-        return None;
-    }
-    let value = ManuallyDrop::new(value);
-    // SAFETY: `A` is `B`, as compared above and argued in the head, and `ManuallyDrop` has the layout of what it
-    // holds: this reads a valid `A`. The original is never used nor dropped again, so there is one owner.
-    Some(unsafe { mem::transmute_copy::<ManuallyDrop<B>, A>(&value) })
 }

@@ -19,7 +19,11 @@ pub(super) struct Arena {
 
 impl Arena {
     pub(super) fn new(area: Span) -> Self {
-        Self { area, free: BTreeMap::from([(area.offset, area.len)]), ensured: area.offset }
+        Self {
+            area,
+            free: BTreeMap::from([(area.offset, area.len)]),
+            ensured: area.offset,
+        }
     }
 
     /// The longest span it could ever hand out.
@@ -61,7 +65,8 @@ impl Arena {
     /// What has to have its pages reserved before `span` is used: in growing steps, so that it is rarely any.
     pub(super) fn unensured(&self, span: Span) -> Option<Span> {
         let end = span.offset + span.len;
-        let grown = self.ensured + ((self.ensured - self.area.offset) / 4).clamp(64 << 10, 64 << 20);
+        let grown =
+            self.ensured + ((self.ensured - self.area.offset) / 4).clamp(64 << 10, 64 << 20);
         let wanted = end.max(grown).min(self.area.offset + self.area.len);
         (end > self.ensured).then(|| Span::new(self.ensured, wanted - self.ensured))
     }
@@ -95,8 +100,12 @@ mod tests {
         for _ in 0..10_000 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             if seed >> 63 == 0 || held.is_empty() {
-                let Some(new) = arena.allocate((seed >> 33) % 5000) else { continue };
-                let apart = |old: &Span| old.offset + old.len <= new.offset || new.offset + new.len <= old.offset;
+                let Some(new) = arena.allocate((seed >> 33) % 5000) else {
+                    continue;
+                };
+                let apart = |old: &Span| {
+                    old.offset + old.len <= new.offset || new.offset + new.len <= old.offset
+                };
                 assert!(new.len == 0 || held.iter().all(apart));
                 held.push(new);
             } else {

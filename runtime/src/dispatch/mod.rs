@@ -24,10 +24,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arena::Arena;
-use outcome::Remembered;
-pub(crate) use outcome::{Failure, Limits, Outcome, Rest};
+pub(crate) use outcome::{Failure, Outcome, Verdicts};
+use outcome::{Limits, Remembered, Rest};
 
-use crate::board::{Board, Layout, Ordering, Room, Span, State, TaskId, TaskIndex, TaskRow, round_up};
+use crate::board::{
+    Board, Layout, Ordering, Room, Span, State, TaskId, TaskIndex, TaskRow, round_up,
+};
 use crate::codec::Encoder;
 use crate::error::{Error, ErrorKind};
 use crate::supervisor::{Link, Request, SUPERVISOR_GONE, Terms, lock};
@@ -98,7 +100,9 @@ impl Mailbox {
 
     /// Whether the one job whose outcome arrives here was cancelled.
     pub(crate) fn was_cancelled(&self) -> bool {
-        lock(&self.arrived).first().is_some_and(|(_, outcome)| outcome.is_cancelled())
+        lock(&self.arrived)
+            .first()
+            .is_some_and(|(_, outcome)| outcome.is_cancelled())
     }
 }
 
@@ -115,6 +119,8 @@ pub(crate) struct NewTask<'a> {
     pub(crate) retries: u32,
     /// Whether the supervisor may single out the item that runs, to end it.
     pub(crate) guarded: bool,
+    /// Whether no item is to begin after one that failed.
+    pub(crate) ends_at_fault: bool,
     pub(crate) flush_each: bool,
     pub(crate) mailbox: &'a Arc<Mailbox>,
     pub(crate) tag: u64,
@@ -126,7 +132,10 @@ pub(crate) enum Refused {
     /// No room now.
     Full,
     /// No room ever.
-    TooLarge { needed: u64, capacity: u64 },
+    TooLarge {
+        needed: u64,
+        capacity: u64,
+    },
     /// Neither the board nor the system has the memory.
     NoMemory(io::Error),
     Gone(Arc<str>),
@@ -146,7 +155,9 @@ impl From<Refused> for Error {
                      allow more with `max_queued_bytes`"
                 ),
             ),
-            Refused::NoMemory(error) => Error::system("reserve shared memory for the pool's queue", error),
+            Refused::NoMemory(error) => {
+                Error::system("reserve shared memory for the pool's queue", error)
+            }
             Refused::Gone(reason) => Error::new(ErrorKind::PoolGone, &*reason),
         }
     }
@@ -170,10 +181,18 @@ impl Dispatch {
         plan: &Plan<'_>,
         before_start: impl FnOnce(&Self) -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        let context = Context::capture().map_err(|e| Error::system("read the program's working directory", e))?;
-        let parts = [&context.to_bytes()[..], plan.name.as_bytes(), plan.initializer_args];
+        let context = Context::capture()
+            .map_err(|e| Error::system("read the program's working directory", e))?;
+        let parts = [
+            &context.to_bytes()[..],
+            plan.name.as_bytes(),
+            plan.initializer_args,
+        ];
         let setup = parts.concat();
-        let terms = Terms { setup: parts.map(|part| part.len() as u64), ..plan.terms };
+        let terms = Terms {
+            setup: parts.map(|part| part.len() as u64),
+            ..plan.terms
+        };
         let layout = Layout {
             n_workers: plan.n_workers,
             n_tasks: plan.n_tasks,
@@ -181,9 +200,12 @@ impl Dispatch {
             arena_len: round_up(plan.arena_len, 4096),
             region_len: 0,
         };
-        let (board, fd) = create_board(layout).map_err(|e| Error::system("make the pool's shared memory", e))?;
+        let (board, fd) =
+            create_board(layout).map_err(|e| Error::system("make the pool's shared memory", e))?;
         let layout = board.layout();
-        board.ensure(layout.setup()).map_err(|e| Error::system("reserve shared memory for the pool", e))?;
+        board
+            .ensure(layout.setup())
+            .map_err(|e| Error::system("reserve shared memory for the pool", e))?;
         board.write(layout.setup().offset, &setup);
         let desk = Desk {
             arena: Arena::new(layout.arena()),
@@ -195,9 +217,23 @@ impl Dispatch {
         };
         let crew = link.new_crew();
         let (desk, stopped) = (Mutex::new(desk), AtomicBool::new(false));
-        let this = Self { board, link, crew, memory_limit: terms.memory_limit, desk, stopped };
+        let this = Self {
+            board,
+            link,
+            crew,
+            memory_limit: terms.memory_limit,
+            desk,
+            stopped,
+        };
         before_start(&this)?;
-        this.link.request(Request::Make { crew, layout, terms }, &[&fd, context.working_directory()])?;
+        this.link.request(
+            Request::Make {
+                crew,
+                layout,
+                terms,
+            },
+            &[&fd, context.working_directory()],
+        )?;
         Ok(this)
     }
 
@@ -210,7 +246,8 @@ impl Dispatch {
         if self.link.is_ours() {
             return Ok(());
         }
-        let message = "this pool belongs to the process that this one was forked from: make one here";
+        let message =
+            "this pool belongs to the process that this one was forked from: make one here";
         Err(Error::new(ErrorKind::PoolGone, message))
     }
 
@@ -227,7 +264,9 @@ impl Dispatch {
         if needed > capacity {
             return Err(Refused::TooLarge { needed, capacity });
         }
-        let index = desk.free_row(self.board.layout().n_tasks).ok_or(Refused::Full)?;
+        let index = desk
+            .free_row(self.board.layout().n_tasks)
+            .ok_or(Refused::Full)?;
         let Some(span) = desk.arena.allocate(needed) else {
             desk.free_rows.push(index);
             return Err(Refused::Full);
@@ -236,19 +275,38 @@ impl Dispatch {
             if let Err(error) = self.board.ensure(fresh) {
                 desk.arena.give_back(span);
                 desk.free_rows.push(index);
-                return Err(if desk.n_in_flight > 0 { Refused::Full } else { Refused::NoMemory(error) });
+                return Err(if desk.n_in_flight > 0 {
+                    Refused::Full
+                } else {
+                    Refused::NoMemory(error)
+                });
             }
             desk.arena.set_ensured(fresh);
         }
         let input = Span::new(span.offset, input_len);
         let room = Span::new(span.offset + room_offset, span.len - room_offset);
         self.board.write_all(input.offset, task.input.chunks());
-        let limits = Limits { timeout: task.timeout, memory: self.memory_limit };
-        let remembered = Remembered { n_items: task.n_items, room, fixed_output: task.fixed_output, limits };
+        let limits = Limits {
+            timeout: task.timeout,
+            memory: self.memory_limit,
+        };
+        let remembered = Remembered {
+            n_items: task.n_items,
+            room,
+            fixed_output: task.fixed_output,
+            limits,
+        };
         let mailbox = Some((Arc::clone(task.mailbox), task.tag));
         let row = &mut desk.rows[index.0 as usize];
-        row.tenant = Some(Tenant { span, remembered, mailbox });
-        let id = TaskId { index, generation: row.generation };
+        row.tenant = Some(Tenant {
+            span,
+            remembered,
+            mailbox,
+        });
+        let id = TaskId {
+            index,
+            generation: row.generation,
+        };
         let row = &self.board.tasks()[index.0 as usize];
         fill(row, task, input, room);
         if self.memory_limit > 0 {
@@ -287,7 +345,11 @@ impl Dispatch {
     }
 
     /// As [`wait_until`](Self::wait_until), but gives up after `timeout`; returns whether it was ready.
-    pub(crate) fn wait_until_or(&self, ready: impl Fn() -> bool, timeout: Option<Duration>) -> bool {
+    pub(crate) fn wait_until_or(
+        &self,
+        ready: impl Fn() -> bool,
+        timeout: Option<Duration>,
+    ) -> bool {
         let deadline = timeout.map(|timeout| std::time::Instant::now().checked_add(timeout));
         loop {
             self.drain();
@@ -324,7 +386,10 @@ impl Dispatch {
         let mut desk = lock(&self.desk);
         let link = |index| self.board.task(index).map(|row| &row.next_finished);
         let n_tasks = self.board.layout().n_tasks;
-        let whole = header.finished.0.take_all(n_tasks, link, |index| desk.take_if_done(&self.board, index));
+        let whole = header
+            .finished
+            .0
+            .take_all(n_tasks, link, |index| desk.take_if_done(&self.board, index));
         let rescan = header.rescan.load(Ordering::Acquire);
         if !whole || rescan != desk.rescan_seen {
             desk.rescan_seen = rescan;
@@ -337,7 +402,9 @@ impl Dispatch {
     /// Takes a task back if no worker has claimed it; its outcome is "cancelled".
     pub(crate) fn withdraw(&self, task: TaskId) -> bool {
         let mut desk = lock(&self.desk);
-        let Some(row) = self.board.task(task.index) else { return false };
+        let Some(row) = self.board.task(task.index) else {
+            return false;
+        };
         if !desk.holds(task) || !row.state.withdraw(task.generation) {
             return false;
         }
@@ -355,7 +422,10 @@ impl Dispatch {
             && let Some(tenant) = &mut row.tenant
         {
             tenant.mailbox = None;
-            self.board.tasks()[task.index.0 as usize].progress.stop.store(1, Ordering::Relaxed);
+            self.board.tasks()[task.index.0 as usize]
+                .progress
+                .stop
+                .store(1, Ordering::Relaxed);
         }
         self.withdraw(task);
     }
@@ -368,7 +438,13 @@ impl Dispatch {
             row.progress.stop.store(1, Ordering::SeqCst);
         }
         // Failure means that the supervisor is gone, which whoever waits will learn.
-        let _ = self.link.request(Request::Cancel { crew: self.crew, task }, &[]);
+        let _ = self.link.request(
+            Request::Cancel {
+                crew: self.crew,
+                task,
+            },
+            &[],
+        );
     }
 
     /// Why no further task is taken, if so.
@@ -392,7 +468,13 @@ impl Dispatch {
         if !self.link.is_ours() || self.stopped.swap(true, StdOrdering::AcqRel) {
             return Ok(());
         }
-        let answer = match self.link.request(Request::Stop { crew: self.crew, kill }, &[]) {
+        let answer = match self.link.request(
+            Request::Stop {
+                crew: self.crew,
+                kill,
+            },
+            &[],
+        ) {
             // A supervisor that is gone has taken its workers with it.
             Err(error) if error.kind() == ErrorKind::PoolGone => Ok(()),
             other => other,
@@ -425,7 +507,9 @@ impl Dispatch {
             let index = TaskIndex(index as u32);
             // Withdrawn first, so that a worker still alive cannot claim what is said never to have run.
             let generation = desk.rows[index.0 as usize].generation;
-            self.board.tasks()[index.0 as usize].state.withdraw(generation);
+            self.board.tasks()[index.0 as usize]
+                .state
+                .withdraw(generation);
             desk.deliver(&self.board, index, rest.clone());
         }
         drop(desk);
@@ -436,7 +520,9 @@ impl Dispatch {
 impl Desk {
     fn free_row(&mut self, n_rows: u32) -> Option<TaskIndex> {
         self.free_rows.pop().or_else(|| {
-            let index = u32::try_from(self.rows.len()).ok().filter(|&index| index < n_rows)?;
+            let index = u32::try_from(self.rows.len())
+                .ok()
+                .filter(|&index| index < n_rows)?;
             self.rows.push(Row::default());
             Some(TaskIndex(index))
         })
@@ -448,8 +534,12 @@ impl Desk {
     }
 
     fn take_if_done(&mut self, board: &Board, index: TaskIndex) {
-        let Some(row) = self.rows.get(index.0 as usize) else { return };
-        if row.tenant.is_some() && board.tasks()[index.0 as usize].state.read(row.generation) == Some(State::Done) {
+        let Some(row) = self.rows.get(index.0 as usize) else {
+            return;
+        };
+        if row.tenant.is_some()
+            && board.tasks()[index.0 as usize].state.read(row.generation) == Some(State::Done)
+        {
             self.deliver(board, index, Rest::Cancelled);
         }
     }
@@ -457,7 +547,9 @@ impl Desk {
     /// Reads the outcome, frees row and memory, and puts it where its caller looks.
     fn deliver(&mut self, board: &Board, index: TaskIndex, rest: Rest) {
         let row = &mut self.rows[index.0 as usize];
-        let Some(tenant) = row.tenant.take() else { return };
+        let Some(tenant) = row.tenant.take() else {
+            return;
+        };
         let shared = &board.tasks()[index.0 as usize];
         if let Some((mailbox, tag)) = tenant.mailbox {
             let outcome = Outcome::read(board, &shared.progress, &tenant.remembered, rest);
@@ -481,10 +573,14 @@ fn fill(row: &TaskRow, task: &NewTask<'_>, input: Span, room: Span) {
     row.input_len.store(input.len, relaxed);
     row.room_offset.store(room.offset, relaxed);
     row.room_len.store(room.len, relaxed);
-    let nanos = task.timeout.map_or(0, |limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX).max(1));
+    let nanos = task.timeout.map_or(0, |limit| {
+        u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX).max(1)
+    });
     row.timeout_nanos.store(nanos, relaxed);
     row.retries.store(task.retries, relaxed);
     row.guarded.store(u32::from(task.guarded), relaxed);
+    row.ends_at_fault
+        .store(u32::from(task.ends_at_fault), relaxed);
     row.flush_each.store(u32::from(task.flush_each), relaxed);
     row.progress.reset();
 }
@@ -493,7 +589,9 @@ fn fill(row: &TaskRow, task: &NewTask<'_>, input: Span, room: Span) {
 fn create_board(mut layout: Layout) -> io::Result<(Board, sys::Fd)> {
     const LARGEST: u64 = 16 << 30;
     const SMALLEST: u64 = 1 << 20;
-    layout.region_len = sys::total_memory().next_power_of_two().clamp(SMALLEST, LARGEST);
+    layout.region_len = sys::total_memory()
+        .next_power_of_two()
+        .clamp(SMALLEST, LARGEST);
     loop {
         match Board::create(layout) {
             Err(_) if layout.region_len > SMALLEST => layout.region_len /= 2,
@@ -504,7 +602,8 @@ fn create_board(mut layout: Layout) -> io::Result<(Board, sys::Fd)> {
 
 impl fmt::Debug for Dispatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dispatch").field("crew", &self.crew).finish_non_exhaustive()
+        f.debug_struct("Dispatch")
+            .field("crew", &self.crew)
+            .finish_non_exhaustive()
     }
 }
-

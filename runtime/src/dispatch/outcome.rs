@@ -8,8 +8,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::argument::ByValue;
 use crate::board::{Board, Cell, Fault, FaultKind, Ordering, Progress, Room, Span};
-use crate::codec::{Decoder, Portable};
+use crate::codec::Decoder;
 use crate::error::JobError;
 
 /// What the program remembers of a task while it is on the board.
@@ -23,14 +24,14 @@ pub(super) struct Remembered {
 
 /// The limits that a verdict quotes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Limits {
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) memory: u64,
+pub(super) struct Limits {
+    pub(super) timeout: Option<Duration>,
+    pub(super) memory: u64,
 }
 
 /// Why items of a task have no verdict of their own.
 #[derive(Clone, Debug)]
-pub(crate) enum Rest {
+pub(super) enum Rest {
     Cancelled,
     Lost(Arc<str>),
 }
@@ -51,8 +52,14 @@ pub(crate) struct Outcome {
 
 #[derive(Debug)]
 enum Results {
-    Fixed { len: usize, bytes: Vec<u8> },
-    Anywhere { places: Vec<Option<Range<usize>>>, bytes: Vec<u8> },
+    Fixed {
+        len: usize,
+        bytes: Vec<u8>,
+    },
+    Anywhere {
+        places: Vec<Option<Range<usize>>>,
+        bytes: Vec<u8>,
+    },
 }
 
 /// A job that did not give its result, and the process it ran in.
@@ -60,6 +67,39 @@ enum Results {
 pub(crate) struct Failure {
     pub(crate) error: JobError,
     pub(crate) worker_pid: Option<u32>,
+}
+
+/// What became of the items of a task: the results of those that have one, in order, and the others.
+#[derive(Debug)]
+pub(crate) struct Verdicts<R> {
+    pub(crate) results: Vec<R>,
+    /// By the item's place in the task, in order.
+    pub(crate) failures: Vec<(usize, Failure)>,
+}
+
+impl<R> Verdicts<R> {
+    /// Of a single item that could not even be sent.
+    pub(crate) fn of_failure(failure: Failure) -> Self {
+        Self {
+            results: Vec::new(),
+            failures: vec![(0, failure)],
+        }
+    }
+
+    /// One verdict per item, in order.
+    pub(crate) fn each(self) -> impl Iterator<Item = Result<R, Failure>> {
+        let n_items = self.results.len() + self.failures.len();
+        let (mut results, mut failures) = (
+            self.results.into_iter(),
+            self.failures.into_iter().peekable(),
+        );
+        (0..n_items).filter_map(move |place| {
+            match failures.next_if(|(failed, _)| *failed == place) {
+                Some((_, failure)) => Some(Err(failure)),
+                None => results.next().map(Ok),
+            }
+        })
+    }
 }
 
 impl Outcome {
@@ -100,34 +140,51 @@ impl Outcome {
         }
     }
 
-    /// One verdict per item, in order.
-    pub(crate) fn verdicts<R: Portable>(&self) -> impl Iterator<Item = Result<R, Failure>> {
+    /// Decodes the results, and tells of every item that has none.
+    pub(crate) fn verdicts<R: ByValue>(&self) -> Verdicts<R> {
+        let mut verdicts = Verdicts {
+            results: Vec::with_capacity(self.n_items()),
+            failures: Vec::new(),
+        };
         let mut faults = self.faults.iter().peekable();
-        (0..self.n_items).map(move |item| {
+        for item in 0..self.n_items {
             while faults.next_if(|(fault, _)| fault.item < item).is_some() {}
-            match faults.next_if(|(fault, _)| fault.item == item) {
+            let verdict = match faults.next_if(|(fault, _)| fault.item == item) {
                 Some((fault, payload)) => Err(self.failure(fault, payload)),
                 None if item < self.done => self.decode(item),
                 None => Err(self.unfinished(item)),
+            };
+            match verdict {
+                Ok(result) => verdicts.results.push(result),
+                Err(failure) => verdicts.failures.push((item as usize, failure)),
             }
-        })
+        }
+        verdicts
     }
 
-    fn decode<R: Portable>(&self, item: u32) -> Result<R, Failure> {
+    #[inline]
+    fn decode<R: ByValue>(&self, item: u32) -> Result<R, Failure> {
         let bytes = match &self.results {
             Results::Fixed { len, bytes } => {
                 let start = item as usize * len;
                 bytes.get(start..start + len)
             }
-            Results::Anywhere { places, bytes } => {
-                places.get(item as usize).cloned().flatten().and_then(|place| bytes.get(place))
-            }
+            Results::Anywhere { places, bytes } => places
+                .get(item as usize)
+                .cloned()
+                .flatten()
+                .and_then(|place| bytes.get(place)),
         };
         let decoded = match bytes {
-            Some(bytes) => Decoder::new(bytes).value::<R>().map_err(JobError::from),
-            None => Err(JobError::Codec { message: "the worker left no readable result".into() }),
+            Some(bytes) => R::decode(&mut Decoder::new(bytes)).map_err(JobError::from),
+            None => Err(JobError::Codec {
+                message: "the worker left no readable result".into(),
+            }),
         };
-        decoded.map_err(|error| Failure { error, worker_pid: Some(self.worker_pid) })
+        decoded.map_err(|error| Failure {
+            error,
+            worker_pid: Some(self.worker_pid),
+        })
     }
 
     fn failure(&self, fault: &Fault, payload: &[u8]) -> Failure {
@@ -136,16 +193,30 @@ impl Outcome {
             FaultKind::Panicked => {
                 let mut report = Decoder::new(payload);
                 let mut part = || report.value::<String>().unwrap_or_default();
-                JobError::Panicked { message: part(), location: part(), backtrace: part() }
+                JobError::Panicked {
+                    message: part(),
+                    location: part(),
+                    backtrace: part(),
+                }
             }
             FaultKind::Codec => JobError::Codec { message: text() },
-            FaultKind::Killed => JobError::Killed { signal: fault.detail, last_words: text() },
+            FaultKind::Killed => JobError::Killed {
+                signal: fault.detail,
+                last_words: text(),
+            },
             FaultKind::Exited => JobError::Exited { code: fault.detail },
-            FaultKind::TimedOut => JobError::TimedOut { limit: self.limits.timeout.unwrap_or_default() },
-            FaultKind::MemoryExceeded => JobError::MemoryExceeded { limit: self.limits.memory },
+            FaultKind::TimedOut => JobError::TimedOut {
+                limit: self.limits.timeout.unwrap_or_default(),
+            },
+            FaultKind::MemoryExceeded => JobError::MemoryExceeded {
+                limit: self.limits.memory,
+            },
             FaultKind::Cancelled => JobError::Cancelled,
         };
-        Failure { error, worker_pid: Some(fault.pid) }
+        Failure {
+            error,
+            worker_pid: Some(fault.pid),
+        }
     }
 
     fn unfinished(&self, item: u32) -> Failure {
@@ -154,7 +225,10 @@ impl Outcome {
             Rest::Cancelled => JobError::Cancelled,
             Rest::Lost(reason) => JobError::lost(&**reason, started),
         };
-        Failure { error, worker_pid: started.then_some(self.worker_pid) }
+        Failure {
+            error,
+            worker_pid: started.then_some(self.worker_pid),
+        }
     }
 }
 
@@ -166,7 +240,9 @@ fn read_results(board: &Board, room: &Room, task: &Remembered, done: u32) -> Res
             Results::Fixed { len, bytes }
         }
         None => {
-            let places = (0..done).map(|item| read_result(board, room.cell(item), &mut bytes)).collect();
+            let places = (0..done)
+                .map(|item| read_result(board, room.cell(item), &mut bytes))
+                .collect();
             Results::Anywhere { places, bytes }
         }
     }
@@ -174,7 +250,10 @@ fn read_results(board: &Board, room: &Room, task: &Remembered, done: u32) -> Res
 
 /// Copies the result that a cell points to; `None` for a cell that points to no place of results.
 fn read_result(board: &Board, cell: Span, bytes: &mut Vec<u8>) -> Option<Range<usize>> {
-    let [offset, len] = board.words::<2>(cell.offset)?.each_ref().map(|word| word.load(Ordering::Relaxed)) as Cell;
+    let [offset, len] = board
+        .words::<2>(cell.offset)?
+        .each_ref()
+        .map(|word| word.load(Ordering::Relaxed)) as Cell;
     let span = Span::new(offset, len);
     if !board.layout().holds_result(span) {
         return None;
@@ -182,13 +261,24 @@ fn read_result(board: &Board, cell: Span, bytes: &mut Vec<u8>) -> Option<Range<u
     // The codec aligns plain data relative to the start of the stream, and reads it faster there.
     bytes.resize(bytes.len().next_multiple_of(16), 0);
     let start = bytes.len();
-    board.read_into(span, bytes).then(|| start..bytes.len())
+    board
+        .read_into(span, bytes)
+        .then_some(start)
+        .map(|start| start..bytes.len())
 }
 
-fn read_faults(board: &Board, room: &Room, n_items: u32, progress: &Progress) -> Vec<(Fault, Vec<u8>)> {
+fn read_faults(
+    board: &Board,
+    room: &Room,
+    n_items: u32,
+    progress: &Progress,
+) -> Vec<(Fault, Vec<u8>)> {
     let n_faults = progress.n_faults.load(Ordering::Relaxed).min(n_items);
     let read = |place| {
-        let words = board.words::<4>(room.fault(place).offset)?.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let words = board
+            .words::<4>(room.fault(place).offset)?
+            .each_ref()
+            .map(|word| word.load(Ordering::Relaxed));
         let fault = Fault::from_words(words)?;
         let mut payload = Vec::new();
         if board.layout().holds_result(fault.payload) {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 pub(crate) use shim::{Initializer, Shim, hash, initializer_offset, shim_offset};
 
-use crate::codec::{CodecError, Decoder, Encoder, Portable};
+use crate::argument::ByValue;
+use crate::codec::{CodecError, Decoder, Encoder};
 use crate::error::{Error, JobError};
 
 /// A function that can be run in a worker process, for one item of type `Item`.
@@ -20,7 +21,7 @@ use crate::error::{Error, JobError};
 )]
 pub trait Job<Item>: Sized {
     /// What the function returns.
-    type Output: Portable;
+    type Output: ByValue;
 
     /// The name that errors and statistics show.
     #[doc(hidden)]
@@ -53,28 +54,43 @@ pub struct Defaults {
 
 impl Defaults {
     /// Nothing said.
-    pub const NONE: Self = Self { timeout: None, retries: None };
+    pub const NONE: Self = Self {
+        timeout: None,
+        retries: None,
+    };
 
     /// `timeout = "…"`, as the macro read it.
     pub const fn timeout_nanos(self, nanos: u64) -> Self {
-        Self { timeout: Some(Duration::from_nanos(nanos)), retries: self.retries }
+        Self {
+            timeout: Some(Duration::from_nanos(nanos)),
+            retries: self.retries,
+        }
     }
 
     /// `retries = n`.
     pub const fn retries(self, retries: u32) -> Self {
-        Self { timeout: self.timeout, retries: Some(retries) }
+        Self {
+            timeout: self.timeout,
+            retries: Some(retries),
+        }
     }
 }
 
 /// Adds one item to a chunk; a refused one leaves no trace.
-pub(crate) fn encode_item<'i, J: Job<Item>, Item>(item: &'i Item, to: &mut Encoder<'i>) -> Result<(), CodecError> {
+pub(crate) fn encode_item<'i, J: Job<Item>, Item>(
+    item: &'i Item,
+    to: &mut Encoder<'i>,
+) -> Result<(), CodecError> {
     to.begin_item(J::fixed_input());
     let encoded = J::encode(item, to).and_then(|()| to.end_item());
     encoded.inspect_err(|_| to.abandon_item())
 }
 
 /// Encodes the arguments of a single call.
-pub(crate) fn encode_call<'i, J: Job<Item>, Item>(args: &'i Item, to: &mut Encoder<'i>) -> Result<(), Error> {
+pub(crate) fn encode_call<'i, J: Job<Item>, Item>(
+    args: &'i Item,
+    to: &mut Encoder<'i>,
+) -> Result<(), Error> {
     let encoded = encode_item::<J, Item>(args, to);
     encoded.map_err(|error| Error::failed_job(JobError::from(error), J::NAME, None, None))
 }

@@ -21,7 +21,11 @@ fn run_chunk<J: Job<Item>, Item>(chunk: &mut Chunk<'_>) {
     let (fixed_input, fixed_output) = (J::fixed_input(), fixed_size::<J::Output>());
     let is_right = chunk.is_for(hash::<J, Item>());
     while let Some(mut item) = chunk.next_item(fixed_input) {
-        let result = if is_right { J::call(&mut item) } else { Err(wrong_job::<J>()) };
+        let result = if is_right {
+            J::call(&mut item)
+        } else {
+            Err(wrong_job::<J>())
+        };
         match result {
             Ok(result) => chunk.put(&result, fixed_output),
             Err(error) => chunk.put_error(&error),
@@ -41,11 +45,16 @@ pub(crate) fn hash<J: Job<Item>, Item>() -> u64 {
     // FNV-1a: stable between a program and its copies, which is all that is asked of it.
     let names = [type_name::<J>(), J::NAME];
     let bytes = names.iter().flat_map(|name| name.bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
 }
 
 fn wrong_job<J>() -> CodecError {
-    CodecError::new(format!("the task is not for the job at its address, `{}`", type_name::<J>()))
+    CodecError::new(format!(
+        "the task is not for the job at its address, `{}`",
+        type_name::<J>()
+    ))
 }
 
 /// Where workers find [`run_chunk`] for this job.

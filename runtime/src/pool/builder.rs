@@ -153,7 +153,9 @@ impl PoolBuilder {
             one_shot: false,
             max_jobs: self.max_jobs_per_worker.unwrap_or(0),
             memory_limit: self.memory_limit.unwrap_or(0),
-            initializer: initializer.as_ref().map(|init| [init.shim as u64, init.job]),
+            initializer: initializer
+                .as_ref()
+                .map(|init| [init.shim as u64, init.job]),
             setup: [0; 3],
         };
         let plan = Plan {
@@ -170,17 +172,30 @@ impl PoolBuilder {
         };
         let dispatch = Arc::new(Dispatch::make(link, &plan, |_| Ok(()))?);
         let (timeout, retries, max_jobs) = (self.timeout, self.retries, terms.max_jobs);
-        Ok(Pool { dispatch, defaults: Defaults { timeout, retries, max_jobs } })
+        Ok(Pool {
+            dispatch,
+            defaults: Defaults {
+                timeout,
+                retries,
+                max_jobs,
+            },
+        })
     }
 
     fn refuse_nothing(&self, max_queued_bytes: u64) -> Result<(), Error> {
-        let refuse = |what: &str| Err(Error::invalid_input(format!("{what}; leave it out for no limit")));
+        let refuse = |what: &str| {
+            Err(Error::invalid_input(format!(
+                "{what}; leave it out for no limit"
+            )))
+        };
         if max_queued_bytes == 0 {
             let message = "`max_queued_bytes` of 0 leaves no room for any job: give it at least the size of one";
             return Err(Error::invalid_input(message));
         }
         if max_queued_bytes > 1 << 40 {
-            return Err(Error::invalid_input("`max_queued_bytes` is more than 1 TiB: give it what memory can hold"));
+            return Err(Error::invalid_input(
+                "`max_queued_bytes` is more than 1 TiB: give it what memory can hold",
+            ));
         }
         if self.memory_limit == Some(0) {
             return refuse("`memory_limit` of 0 would kill every worker");
@@ -201,22 +216,37 @@ impl Initializer {
         J::encode(args, &mut encoder)
             .map_err(|error| Error::failed_job(JobError::from(error), J::NAME, None, None))?;
         let args = encoder.chunks().collect::<Vec<_>>().concat();
-        Ok(Self { shim: initializer_offset::<J, Item>()?, job: hash::<J, Item>(), args })
+        Ok(Self {
+            shim: initializer_offset::<J, Item>()?,
+            job: hash::<J, Item>(),
+            args,
+        })
     }
 }
 
 fn checked_workers(workers: usize, whose: &str) -> Result<u32, Error> {
-    let in_range = u32::try_from(workers).ok().filter(|workers| (1..=MAX_WORKERS).contains(workers));
-    in_range.ok_or_else(|| Error::invalid_input(format!("{whose} needs 1 to {MAX_WORKERS} workers, not {workers}")))
+    let in_range = u32::try_from(workers)
+        .ok()
+        .filter(|workers| (1..=MAX_WORKERS).contains(workers));
+    in_range.ok_or_else(|| {
+        Error::invalid_input(format!(
+            "{whose} needs 1 to {MAX_WORKERS} workers, not {workers}"
+        ))
+    })
 }
 
 fn default_workers() -> Result<u32, Error> {
     const VARIABLE: &str = "PROCESSION_WORKERS";
     match std::env::var_os(VARIABLE) {
         Some(value) => {
-            let number = value.to_str().and_then(|text| text.trim().parse().ok()).ok_or_else(|| {
-                Error::invalid_input(format!("{VARIABLE} is {value:?}: give it a number of workers, or unset it"))
-            })?;
+            let number = value
+                .to_str()
+                .and_then(|text| text.trim().parse().ok())
+                .ok_or_else(|| {
+                    Error::invalid_input(format!(
+                        "{VARIABLE} is {value:?}: give it a number of workers, or unset it"
+                    ))
+                })?;
             checked_workers(number, VARIABLE)
         }
         None => {

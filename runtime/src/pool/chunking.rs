@@ -28,8 +28,18 @@ impl Chunking {
     /// `max_jobs`: what one worker does before it is replaced, 0 for no end.
     pub(super) fn new(fixed: Option<usize>, n_workers: usize, max_jobs: u64) -> Self {
         let max_jobs = usize::try_from(max_jobs).unwrap_or(usize::MAX);
-        let max_items = if max_jobs == 0 { MAX_ITEMS } else { MAX_ITEMS.min(max_jobs) };
-        Self { fixed, max_items, n_workers, nanos_per_item: None, bytes_per_result: 64.0 }
+        let max_items = if max_jobs == 0 {
+            MAX_ITEMS
+        } else {
+            MAX_ITEMS.min(max_jobs)
+        };
+        Self {
+            fixed,
+            max_items,
+            n_workers,
+            nanos_per_item: None,
+            bytes_per_result: 64.0,
+        }
     }
 
     /// Items for the next task; `remaining` are known to follow.
@@ -37,7 +47,9 @@ impl Chunking {
         if let Some(fixed) = self.fixed {
             return fixed;
         }
-        let Some(nanos) = self.nanos_per_item else { return 1 };
+        let Some(nanos) = self.nanos_per_item else {
+            return 1;
+        };
         let full = (TARGET / nanos) as usize;
         let shortest = (SHORTEST / nanos) as usize;
         let fair = remaining.map_or(usize::MAX, |remaining| remaining / (2 * self.n_workers));
@@ -66,7 +78,10 @@ impl Chunking {
             return;
         }
         let n = n_items as f64;
-        let (nanos, bytes) = ((busy.as_nanos() as f64 / n).max(0.1), result_bytes as f64 / n);
+        let (nanos, bytes) = (
+            (busy.as_nanos() as f64 / n).max(0.1),
+            result_bytes as f64 / n,
+        );
         // Half new, half old: quick to follow, slow to be fooled by one item.
         self.nanos_per_item = Some(self.nanos_per_item.map_or(nanos, |old| (old + nanos) / 2.0));
         self.bytes_per_result = ((self.bytes_per_result + bytes) / 2.0).max(16.0);
@@ -84,7 +99,11 @@ mod tests {
         chunking.learn(1, Duration::from_micros(10), 8);
         assert_eq!(chunking.next_len(None), 100);
         assert_eq!(chunking.next_len(Some(100)), 25);
-        assert_eq!(chunking.next_len(Some(2)), 5, "no shorter than is worth handing over");
+        assert_eq!(
+            chunking.next_len(Some(2)),
+            5,
+            "no shorter than is worth handing over"
+        );
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{CallTerms, MapOptions, Pool};
+use crate::argument::ByValue;
 use crate::board::TaskId;
-use crate::codec::{Encoder, Portable};
+use crate::codec::Encoder;
 use crate::dispatch::{Dispatch, Mailbox, NewTask};
 use crate::error::{Error, JobError};
 use crate::job::{Job, encode_call};
@@ -44,18 +45,35 @@ pub struct JobHandle<R> {
     result: PhantomData<fn() -> R>,
 }
 
-pub(super) fn submit<J: Job<Item>, Item>(pool: &Pool, args: &Item, wait: bool) -> Result<JobHandle<J::Output>, Error> {
+pub(super) fn submit<J: Job<Item>, Item>(
+    pool: &Pool,
+    args: &Item,
+    wait: bool,
+) -> Result<JobHandle<J::Output>, Error> {
     let terms = CallTerms::new::<J, Item>(pool, MapOptions::NONE)?;
     let mut encoder = Encoder::new();
     encode_call::<J, Item>(args, &mut encoder)?;
     let mailbox = Arc::new(Mailbox::default());
-    let task = NewTask { guarded: true, ..terms.task::<J, Item>(&encoder, 1, &mailbox) };
-    let published = if wait { pool.dispatch.publish(&task) } else { pool.dispatch.try_publish(&task) };
+    let task = NewTask {
+        guarded: true,
+        ..terms.task::<J, Item>(&encoder, 1, &mailbox)
+    };
+    let published = if wait {
+        pool.dispatch.publish(&task)
+    } else {
+        pool.dispatch.try_publish(&task)
+    };
     let (dispatch, task) = (Arc::clone(&pool.dispatch), published?);
-    Ok(JobHandle { dispatch, mailbox, task, job: J::NAME, result: PhantomData })
+    Ok(JobHandle {
+        dispatch,
+        mailbox,
+        task,
+        job: J::NAME,
+        result: PhantomData,
+    })
 }
 
-impl<R: Portable> JobHandle<R> {
+impl<R: ByValue> JobHandle<R> {
     /// Waits for the job to end.
     ///
     /// # Errors
@@ -75,15 +93,22 @@ impl<R: Portable> JobHandle<R> {
     }
 
     fn take(&mut self, timeout: Option<Duration>) -> Result<Option<R>, JobError> {
-        self.dispatch.check_ours().map_err(|error| JobError::lost(error.to_string(), true))?;
+        self.dispatch
+            .check_ours()
+            .map_err(|error| JobError::lost(error.to_string(), true))?;
         if self.mailbox.is_emptied() {
             return Err(taken());
         }
-        if !self.dispatch.wait_until_or(|| !self.mailbox.is_empty(), timeout) {
+        if !self
+            .dispatch
+            .wait_until_or(|| !self.mailbox.is_empty(), timeout)
+        {
             return Ok(None);
         }
         let arrived = self.mailbox.take().pop();
-        let verdict = arrived.and_then(|(_, outcome)| outcome.verdicts::<R>().next()).ok_or_else(taken)?;
+        let verdict = arrived
+            .and_then(|(_, outcome)| outcome.verdicts::<R>().each().next())
+            .ok_or_else(taken)?;
         verdict.map(Some).map_err(|failure| failure.error)
     }
 }
@@ -143,6 +168,8 @@ impl<R> JobHandle<R> {
 
 impl<R> fmt::Debug for JobHandle<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobHandle").field("job", &self.job).finish_non_exhaustive()
+        f.debug_struct("JobHandle")
+            .field("job", &self.job)
+            .finish_non_exhaustive()
     }
 }

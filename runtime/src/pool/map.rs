@@ -12,7 +12,7 @@ use super::Pool;
 use super::chunking::Chunking;
 use crate::board::TaskId;
 use crate::codec::{Encoder, fixed_size};
-use crate::dispatch::{Failure, Mailbox, NewTask, Refused};
+use crate::dispatch::{Failure, Mailbox, NewTask, Refused, Verdicts};
 use crate::error::{Error, JobError};
 use crate::job::{Job, encode_item, hash, shim_offset};
 
@@ -66,18 +66,36 @@ pub(crate) struct CallTerms {
 impl CallTerms {
     pub(super) fn new<J: Job<Item>, Item>(pool: &Pool, options: MapOptions) -> Result<Self, Error> {
         pool.dispatch.check_ours()?;
-        let timeout = options.timeout.or(J::DEFAULTS.timeout).or(pool.defaults.timeout);
+        let timeout = options
+            .timeout
+            .or(J::DEFAULTS.timeout)
+            .or(pool.defaults.timeout);
         if timeout == Some(Duration::ZERO) {
-            return Err(Error::invalid_input("a `timeout` of 0 would kill every job; leave it out for no limit"));
+            return Err(Error::invalid_input(
+                "a `timeout` of 0 would kill every job; leave it out for no limit",
+            ));
         }
-        let retries = options.retries.or(J::DEFAULTS.retries).unwrap_or(pool.defaults.retries);
-        Ok(Self { shim: shim_offset::<J, Item>()?, job: hash::<J, Item>(), timeout, retries })
+        let retries = options
+            .retries
+            .or(J::DEFAULTS.retries)
+            .unwrap_or(pool.defaults.retries);
+        Ok(Self {
+            shim: shim_offset::<J, Item>()?,
+            job: hash::<J, Item>(),
+            timeout,
+            retries,
+        })
     }
 
     /// For a job that runs without a pool.
     pub(crate) fn of_job<J: Job<Item>, Item>() -> Result<Self, Error> {
         let (timeout, retries) = (J::DEFAULTS.timeout, J::DEFAULTS.retries.unwrap_or(0));
-        Ok(Self { shim: shim_offset::<J, Item>()?, job: hash::<J, Item>(), timeout, retries })
+        Ok(Self {
+            shim: shim_offset::<J, Item>()?,
+            job: hash::<J, Item>(),
+            timeout,
+            retries,
+        })
     }
 
     /// A task of these items on these terms.
@@ -97,6 +115,7 @@ impl CallTerms {
             timeout: self.timeout,
             retries: self.retries,
             guarded: self.timeout.is_some(),
+            ends_at_fault: false,
             flush_each: true,
             mailbox,
             tag: 0,
@@ -113,13 +132,18 @@ pub(super) fn run<J: Job<Item>, Item>(
     map.ends_at_failure = true;
     let mut items = Source::new(items);
     let mut results = Vec::with_capacity(items.len_hint());
-    while let Some(chunk) = map.next_chunk(&mut items)? {
-        for verdict in chunk {
-            let index = results.len();
-            results.push(verdict.map_err(|failure| {
-                Error::failed_job(failure.error, J::NAME, Some(index), failure.worker_pid)
-            })?);
+    while let Some(mut chunk) = map.next_chunk(&mut items)? {
+        if !chunk.failures.is_empty() {
+            let (place, failure) = chunk.failures.swap_remove(0);
+            let index = results.len() + place;
+            return Err(Error::failed_job(
+                failure.error,
+                J::NAME,
+                Some(index),
+                failure.worker_pid,
+            ));
         }
+        results.append(&mut chunk.results);
     }
     Ok(results)
 }
@@ -133,12 +157,14 @@ pub(super) fn run_each<J: Job<Item>, Item>(
     let mut items = Source::new(items);
     let mut verdicts = Vec::with_capacity(items.len_hint());
     while let Some(chunk) = map.next_chunk(&mut items)? {
-        verdicts.extend(chunk.into_iter().map(|verdict| verdict.map_err(|failure| failure.error)));
+        verdicts.extend(
+            chunk
+                .each()
+                .map(|verdict| verdict.map_err(|failure| failure.error)),
+        );
     }
     Ok(verdicts)
 }
-
-type Verdicts<J, Item> = Vec<Result<<J as Job<Item>>::Output, Failure>>;
 
 /// The caller's iterator, and whether it has ended: it is not asked again after that.
 struct Source<I> {
@@ -148,7 +174,10 @@ struct Source<I> {
 
 impl<I: Iterator> Source<I> {
     fn new(items: I) -> Self {
-        Self { items, ended: false }
+        Self {
+            items,
+            ended: false,
+        }
     }
 
     fn next(&mut self) -> Option<I::Item> {
@@ -179,7 +208,7 @@ struct Map<'pool, J: Job<Item>, Item> {
     /// Tasks on the board, by the number of their chunk.
     on_board: BTreeMap<u64, TaskId>,
     /// Chunks that have come back and wait for one before them.
-    arrived: BTreeMap<u64, Verdicts<J, Item>>,
+    arrived: BTreeMap<u64, Verdicts<J::Output>>,
     n_published: u64,
     n_taken: u64,
     /// Whether nothing after a failed item is wanted.
@@ -193,7 +222,9 @@ struct Map<'pool, J: Job<Item>, Item> {
 impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     fn new(pool: &'pool Pool, options: MapOptions) -> Result<Self, Error> {
         if options.chunk_size == Some(0) {
-            return Err(Error::invalid_input("a `chunk_size` of 0 holds no item: give at least 1, or leave it out"));
+            return Err(Error::invalid_input(
+                "a `chunk_size` of 0 holds no item: give at least 1, or leave it out",
+            ));
         }
         let terms = CallTerms::new::<J, Item>(pool, options)?;
         Ok(Self {
@@ -216,7 +247,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     fn next_chunk<I: Iterator<Item = Item>>(
         &mut self,
         items: &mut Source<I>,
-    ) -> Result<Option<Verdicts<J, Item>>, Error> {
+    ) -> Result<Option<Verdicts<J::Output>>, Error> {
         loop {
             self.collect();
             self.feed(items)?;
@@ -279,12 +310,17 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             let task = NewTask {
                 heap_len: self.chunking.heap_len(n_items),
                 flush_each: self.chunking.flush_each(),
+                ends_at_fault: self.ends_at_failure,
                 tag: self.n_published,
-                ..self.terms.task::<J, Item>(&encoder, n_items as u32, &self.mailbox)
+                ..self
+                    .terms
+                    .task::<J, Item>(&encoder, n_items as u32, &self.mailbox)
             };
             match self.pool.dispatch.publish(&task) {
                 Ok(task) => self.on_board.insert(self.n_published, task),
-                Err(Refused::TooLarge { .. }) if n_items > 1 => return self.send(&items[..n_items / 2]),
+                Err(Refused::TooLarge { .. }) if n_items > 1 => {
+                    return self.send(&items[..n_items / 2]);
+                }
                 Err(refused) => return Err(refused.into()),
             };
             self.n_published += 1;
@@ -292,8 +328,11 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         self.buffer = encoder.into_buffer();
         if let Some(error) = refused {
             // A verdict like any other: a map that asks for all goes on behind it.
-            let failure = Failure { error: JobError::from(error), worker_pid: None };
-            self.keep(self.n_published, vec![Err(failure)]);
+            let failure = Failure {
+                error: JobError::from(error),
+                worker_pid: None,
+            };
+            self.keep(self.n_published, Verdicts::of_failure(failure));
             self.n_published += 1;
             n_items += 1;
         }
@@ -303,14 +342,15 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     /// Decodes what has come back.
     fn collect(&mut self) {
         for (chunk, outcome) in self.mailbox.take() {
-            self.chunking.learn(outcome.n_items(), outcome.busy, outcome.result_bytes());
+            self.chunking
+                .learn(outcome.n_items(), outcome.busy, outcome.result_bytes());
             self.on_board.remove(&chunk);
-            self.keep(chunk, outcome.verdicts().collect());
+            self.keep(chunk, outcome.verdicts());
         }
     }
 
-    fn keep(&mut self, chunk: u64, verdicts: Verdicts<J, Item>) {
-        if self.ends_at_failure && verdicts.iter().any(Result::is_err) {
+    fn keep(&mut self, chunk: u64, verdicts: Verdicts<J::Output>) {
+        if self.ends_at_failure && !verdicts.failures.is_empty() {
             let first = self.failed.map_or(chunk, |failed| failed.min(chunk));
             self.failed = Some(first);
             for task in self.on_board.split_off(&first).into_values() {

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 pub use builder::{PoolBuilder, StartMethod};
 pub use handle::JobHandle;
-pub use map::MapOptions;
 pub(crate) use map::CallTerms;
+pub use map::MapOptions;
 pub use stats::{PoolStats, WorkerStats};
 
 use crate::board::Ordering;
@@ -122,7 +122,11 @@ impl Pool {
     /// assert_eq!(error.index(), Some(1));
     /// # Ok::<(), procession::Error>(())
     /// ```
-    pub fn map<J, Item>(&self, job: J, items: impl IntoIterator<Item = Item>) -> Result<Vec<J::Output>, Error>
+    pub fn map<J, Item>(
+        &self,
+        job: J,
+        items: impl IntoIterator<Item = Item>,
+    ) -> Result<Vec<J::Output>, Error>
     where
         J: Job<Item>,
     {
@@ -241,7 +245,12 @@ impl Pool {
         if self.dispatch.check_ours().is_err() {
             return Vec::new();
         }
-        self.dispatch.board().workers().iter().map(|record| record.pid.load(Ordering::Relaxed)).collect()
+        self.dispatch
+            .board()
+            .workers()
+            .iter()
+            .map(|record| record.pid.load(Ordering::Relaxed))
+            .collect()
     }
 
     /// What each worker has done so far, and what it has cost.
@@ -277,7 +286,9 @@ impl Pool {
         self.dispatch.wait_until(|| !self.dispatch.is_busy());
         let gone = self.dispatch.gone();
         self.dispatch.stop(false)?;
-        gone.map_or(Ok(()), |reason| Err(Error::new(ErrorKind::PoolGone, &*reason)))
+        gone.map_or(Ok(()), |reason| {
+            Err(Error::new(ErrorKind::PoolGone, &*reason))
+        })
     }
 
     /// Kills the workers at once; open handles get [`JobError::Cancelled`]. Dropping the pool does the same.
@@ -300,6 +311,9 @@ impl Drop for Pool {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("workers", &self.workers()).field("defaults", &self.defaults).finish()
+        f.debug_struct("Pool")
+            .field("workers", &self.workers())
+            .field("defaults", &self.defaults)
+            .finish()
     }
 }

@@ -34,7 +34,9 @@ pub struct WorkerStats {
 
 pub(super) fn read(dispatch: &Dispatch) -> PoolStats {
     if dispatch.check_ours().is_err() {
-        return PoolStats { workers: Vec::new() };
+        return PoolStats {
+            workers: Vec::new(),
+        };
     }
     // Where the supervisor is gone, the figures of last time are the last there are.
     let _ = dispatch.request(|crew| Request::Measure { crew });
@@ -47,5 +49,7 @@ pub(super) fn read(dispatch: &Dispatch) -> PoolStats {
         private_memory: load(&record.private_memory),
         restarts: record.restarts.load(Ordering::Relaxed),
     });
-    PoolStats { workers: workers.collect() }
+    PoolStats {
+        workers: workers.collect(),
+    }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | a worker that held an item | the item gets its verdict ([`super::verdict`]), a new worker comes at once |
 //! | a worker that left by itself (its number of jobs) | a new one comes at once |
-//! | a worker that could set up nothing, or died with nothing begun | a new one after a pause that doubles; after [`MAX_BARREN`] in a row the crew is broken, and says why |
+//! | a worker that was not yet ready | a new one after a pause that doubles; after [`MAX_BARREN`] in a row, where none lives, the crew is broken and says why |
 //! | a worker of a stopping crew | none comes |
 //! | the one worker of a `Process` | none comes, unless its task is to be tried again |
 
@@ -12,9 +12,11 @@ use std::io;
 use std::rc::Rc;
 
 use super::message::Terms;
-use super::verdict::{self, Burial, Cause};
+use super::verdict::{Burial, Cause, Death};
 use super::watch::{Sight, Watch};
-use crate::board::{Board, Ordering, Phase, Span, TaskId, TaskRow, WorkerIndex};
+use crate::board::{
+    Board, Ordering, Phase, Span, TaskId, TaskIndex, TaskRow, WorkerIndex, WorkerRecord,
+};
 use crate::sys::{self, Context, Ended, Fd, Forked, Pidfd, Rlimit};
 use crate::worker::{self, Birth};
 
@@ -36,6 +38,8 @@ pub(super) struct Crew {
     posts: Vec<Post>,
     pub(super) watch: Watch,
     n_barren: u32,
+    /// Jobs done by all workers when one last failed to start.
+    jobs_seen: u64,
     stopping: bool,
     /// When those that have not left a stopping crew are killed.
     kill_at: Option<u64>,
@@ -69,7 +73,19 @@ pub(super) struct Worker {
 }
 
 impl Crew {
-    pub(super) fn new(id: u64, board: Board, terms: Terms, directory: Fd, birthright: Birthright) -> io::Result<Self> {
+    /// The task of a process.
+    pub(super) const ONLY_TASK: TaskId = TaskId {
+        index: TaskIndex(0),
+        generation: 0,
+    };
+
+    pub(super) fn new(
+        id: u64,
+        board: Board,
+        terms: Terms,
+        directory: Fd,
+        birthright: Birthright,
+    ) -> io::Result<Self> {
         let [context_len, name_len, _] = terms.setup;
         let setup = board.layout().setup();
         let read = |offset, len| {
@@ -78,8 +94,11 @@ impl Crew {
             bytes
         };
         let context = Context::from_bytes(&read(setup.offset, context_len), directory)?;
-        let name = String::from_utf8_lossy(&read(setup.offset + context_len, name_len)).into_owned();
-        let posts = (0..board.layout().n_workers).map(|_| Post::default()).collect();
+        let name =
+            String::from_utf8_lossy(&read(setup.offset + context_len, name_len)).into_owned();
+        let posts = (0..board.layout().n_workers)
+            .map(|_| Post::default())
+            .collect();
         Ok(Self {
             id,
             context: Rc::new(context),
@@ -90,6 +109,7 @@ impl Crew {
             birthright,
             posts,
             n_barren: 0,
+            jobs_seen: 0,
             stopping: false,
             kill_at: None,
         })
@@ -101,15 +121,22 @@ impl Crew {
 
     /// Forks all workers; at the first failure it stops.
     pub(super) fn fill(&mut self, now: u64) -> io::Result<()> {
-        (0..self.posts.len()).try_for_each(|place| self.fork(place, now))
+        (0..self.posts.len()).try_for_each(|place| self.fork(place, now))?;
+        // A process has its task from the start.
+        self.begin_watch(now);
+        Ok(())
     }
 
     fn fork(&mut self, place: usize, now: u64) -> io::Result<()> {
         let index = WorkerIndex(place as u16);
-        let Some(record) = self.board.worker(index) else { return Ok(()) };
+        let Some(record) = self.board.worker(index) else {
+            return Ok(());
+        };
         record.prepare();
         let supervisor_pid = sys::pid();
         self.board.show_to_children(true)?;
+        // A signal for the worker must wait until it has its own dispositions: this process ignores most.
+        let all_blocked = sys::signals::block_all()?;
         let forked = sys::fork();
         if let Ok(Forked::Child) = forked {
             let name = format!("{}-{place}", self.name);
@@ -124,8 +151,12 @@ impl Crew {
                 inherits_program: self.birthright.inherits_program,
             });
         }
-        self.board.show_to_children(false)?;
-        let Forked::Parent(pid) = forked? else { return Ok(()) };
+        drop(all_blocked);
+        // Failure would leave later workers a mapping that they do not use.
+        let _ = self.board.show_to_children(false);
+        let Forked::Parent(pid) = forked? else {
+            return Ok(());
+        };
         let pidfd = match Pidfd::open(pid) {
             Ok(pidfd) => pidfd,
             Err(error) => {
@@ -137,7 +168,12 @@ impl Crew {
         if record.pid.swap(pid, Ordering::AcqRel) != 0 {
             record.restarts.fetch_add(1, Ordering::AcqRel);
         }
-        self.posts[place].worker = Some(Worker { pid, pidfd, killed_for: None, sight: None });
+        self.posts[place].worker = Some(Worker {
+            pid,
+            pidfd,
+            killed_for: None,
+            sight: None,
+        });
         self.posts[place].not_before = now;
         Ok(())
     }
@@ -147,8 +183,12 @@ impl Crew {
     pub(super) fn bury_the_dead(&mut self, now: u64, mut has_ended: impl FnMut() -> bool) -> bool {
         let mut any = false;
         for place in 0..self.posts.len() {
-            let Some(worker) = &self.posts[place].worker else { continue };
-            if has_ended() && let Ok(Some(ended)) = worker.pidfd.reap() {
+            let Some(worker) = &self.posts[place].worker else {
+                continue;
+            };
+            if has_ended()
+                && let Ok(Some(ended)) = worker.pidfd.reap()
+            {
                 any = true;
                 self.bury(place, ended, now);
             }
@@ -159,15 +199,35 @@ impl Crew {
     fn bury(&mut self, place: usize, ended: Ended, now: u64) {
         let index = WorkerIndex(place as u16);
         let post = &mut self.posts[place];
-        let Some(worker) = post.worker.take() else { return };
-        let Some(record) = self.board.worker(index) else { return };
+        let Some(worker) = post.worker.take() else {
+            return;
+        };
+        let Some(record) = self.board.worker(index) else {
+            return;
+        };
         let phase = record.phase();
-        let cause = worker.killed_for.unwrap_or_else(|| Cause::of_status(ended.status));
-        let burial = verdict::bury(&self.board, index, worker.pid, cause);
+        let cause = worker
+            .killed_for
+            .unwrap_or_else(|| Cause::of_status(ended.status));
+        let death = Death {
+            board: &self.board,
+            record,
+            index,
+            pid: worker.pid,
+            cause,
+        };
+        let is_process = self.terms.one_shot && phase != Phase::Failed;
+        let burial = if is_process {
+            death.bury_with_only_task()
+        } else {
+            death.bury()
+        };
 
         post.cpu_nanos += ended.cpu.as_nanos() as u64;
         record.cpu_nanos.store(post.cpu_nanos, Ordering::Relaxed);
-        record.exit_status.store(ended.status as u32, Ordering::Relaxed);
+        record
+            .exit_status
+            .store(ended.status as u32, Ordering::Relaxed);
         if let Burial::ToBeTriedAgain { attempt } = burial {
             post.not_before = now + pause(attempt);
         }
@@ -177,7 +237,7 @@ impl Crew {
             record.ended.store(1, Ordering::Release);
         }
         if !self.stopping {
-            self.judge_start(place, phase, burial, ended.status, now);
+            self.judge_start(place, phase, ended.status, now);
         }
         self.board.wake_callers();
         if burial.left_work() {
@@ -185,20 +245,43 @@ impl Crew {
         }
     }
 
-    /// Workers that die before they do anything come back more and more slowly, and in the end not at all.
-    fn judge_start(&mut self, place: usize, phase: Phase, burial: Burial, status: i32, now: u64) {
-        let has_started = !matches!(phase, Phase::Starting | Phase::Failed);
-        if has_started && (burial != Burial::HeldNothing || phase == Phase::Leaving) {
+    /// Workers that die before they are ready come back more and more slowly, and where none ever gets there, not
+    /// at all.
+    fn judge_start(&mut self, place: usize, phase: Phase, status: i32, now: u64) {
+        let is_ready = |record: &WorkerRecord| record.phase() == Phase::Ready;
+        let jobs_done = self
+            .board
+            .workers()
+            .iter()
+            .map(|record| record.jobs_done.load(Ordering::Relaxed))
+            .sum();
+        let has_failed = matches!(phase, Phase::Starting | Phase::Failed);
+        if !has_failed || jobs_done != self.jobs_seen || self.living_records().any(is_ready) {
             self.n_barren = 0;
+            self.jobs_seen = jobs_done;
+        }
+        if !has_failed {
             return;
         }
         self.n_barren += 1;
         self.posts[place].not_before = now + pause(self.n_barren);
-        if self.n_barren >= MAX_BARREN && !has_started {
-            let words = self.board.worker(WorkerIndex(place as u16)).map(|record| record.words.read());
-            let words = words.filter(|words| !words.is_empty()).unwrap_or_else(|| Cause::of_status(status).to_string());
+        if self.terms.one_shot || (self.n_barren >= MAX_BARREN && self.living().next().is_none()) {
+            let words = self
+                .board
+                .worker(WorkerIndex(place as u16))
+                .map(|record| record.words.read());
+            let words = words
+                .filter(|words| !words.is_empty())
+                .unwrap_or_else(|| Cause::of_status(status).to_string());
             self.give_up(&format!("the pool's workers cannot start: {words}"));
         }
+    }
+
+    fn living_records(&self) -> impl Iterator<Item = &WorkerRecord> {
+        let posts = self.posts.iter().zip(self.board.workers());
+        posts
+            .filter(|(post, _)| post.worker.is_some())
+            .map(|(_, record)| record)
     }
 
     /// The crew cannot work: whoever waits is told why.
@@ -210,7 +293,9 @@ impl Crew {
     }
 
     pub(super) fn wants_workers(&self, now: u64) -> bool {
-        self.posts.iter().any(|post| post.is_vacant() && post.not_before <= now)
+        self.posts
+            .iter()
+            .any(|post| post.is_vacant() && post.not_before <= now)
     }
 
     /// Fills the posts whose time has come; `entered` tells whether this process stands in the crew's context.
@@ -239,12 +324,10 @@ impl Crew {
         self.board.header().closing.store(1, Ordering::Release);
         for post in &mut self.posts {
             post.is_over = true;
-            match &post.worker {
-                Some(worker) if kill => {
-                    // Failure means that it has ended.
-                    let _ = worker.pidfd.kill(sys::SIGKILL);
-                }
-                _ => {}
+            if let Some(worker) = post.worker.as_mut().filter(|_| kill) {
+                worker.killed_for.get_or_insert(Cause::Cancelled);
+                // Failure means that it has ended.
+                let _ = worker.pidfd.kill(sys::SIGKILL);
             }
         }
         if !kill {
@@ -268,7 +351,17 @@ impl Crew {
     }
 
     pub(super) fn signal(&mut self, worker: WorkerIndex, signal: i32) -> io::Result<()> {
-        match self.posts.get(usize::from(worker.0)).and_then(|post| post.worker.as_ref()) {
+        if self.terms.one_shot
+            && let Some(row) = self.board.task(Self::ONLY_TASK.index)
+        {
+            // Who terminates a process does not want another.
+            row.retries.store(0, Ordering::Relaxed);
+        }
+        match self
+            .posts
+            .get(usize::from(worker.0))
+            .and_then(|post| post.worker.as_ref())
+        {
             Some(worker) => worker.pidfd.kill(signal),
             // Ended already: nothing to do, as for a joined process.
             None => Ok(()),
@@ -296,7 +389,9 @@ impl Crew {
     pub(super) fn watch(&mut self, now: u64) {
         if self.watch.is_due(now) {
             let workers = self.posts.iter_mut().enumerate();
-            let living = workers.filter_map(|(place, post)| Some((WorkerIndex(place as u16), post.worker.as_mut()?)));
+            let living = workers.filter_map(|(place, post)| {
+                Some((WorkerIndex(place as u16), post.worker.as_mut()?))
+            });
             self.watch.look(&self.board, living, now);
         }
         if self.kill_at.is_some_and(|at| at <= now) {
@@ -306,13 +401,22 @@ impl Crew {
     }
 
     pub(super) fn next_deadline(&self) -> Option<u64> {
-        let vacant = self.posts.iter().filter(|post| post.is_vacant()).map(|post| post.not_before);
-        vacant.chain(self.watch.next_look()).chain(self.kill_at).min()
+        let vacant = self
+            .posts
+            .iter()
+            .filter(|post| post.is_vacant())
+            .map(|post| post.not_before);
+        vacant
+            .chain(self.watch.next_look())
+            .chain(self.kill_at)
+            .min()
     }
 
     /// Whether nothing is left, and nothing will come.
     pub(super) fn is_over(&self) -> bool {
-        self.posts.iter().all(|post| post.is_over && post.worker.is_none())
+        self.posts
+            .iter()
+            .all(|post| post.is_over && post.worker.is_none())
     }
 }
 
@@ -337,6 +441,6 @@ impl Worker {
 fn pause(n_in_a_row: u32) -> u64 {
     match n_in_a_row {
         0 | 1 => 0,
-        n => (10 * MILLISECOND << (n - 2).min(7)).min(1_000 * MILLISECOND),
+        n => ((10 * MILLISECOND) << (n - 2).min(7)).min(1_000 * MILLISECOND),
     }
 }

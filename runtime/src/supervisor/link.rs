@@ -41,7 +41,9 @@ impl Link {
     pub(crate) fn fork() -> Result<Arc<Self>, Error> {
         // What is buffered would otherwise be printed once more by every worker.
         sys::flush_stdio();
-        Ok(Arc::new(Self::new(sys::start::fork_supervisor(super::run)?)))
+        Ok(Arc::new(Self::new(sys::start::fork_supervisor(
+            super::run,
+        )?)))
     }
 
     /// The program's supervisor of the default start method.
@@ -79,10 +81,16 @@ impl Link {
         match answered {
             Ok(received) if received.len == size_of_val(&words) => match Reply::from_words(words) {
                 Reply { errno: 0, .. } => Ok(()),
-                reply => Err(Error::system(reply.step.doing(), io::Error::from_raw_os_error(reply.errno))),
+                reply => Err(Error::system(
+                    reply.step.doing(),
+                    io::Error::from_raw_os_error(reply.errno),
+                )),
             },
             _ if self.is_dead() => Err(Error::new(ErrorKind::PoolGone, SUPERVISOR_GONE)),
-            Ok(_) => Err(Error::new(ErrorKind::PoolGone, "the supervisor process closed its connection")),
+            Ok(_) => Err(Error::new(
+                ErrorKind::PoolGone,
+                "the supervisor process closed its connection",
+            )),
             Err(error) => Err(Error::system("speak with the supervisor process", error)),
         }
     }
@@ -109,7 +117,12 @@ pub(crate) struct ThisProcess {
 impl ThisProcess {
     fn new() -> Self {
         let (link, default_pool) = (Mutex::new(None), Mutex::new(None));
-        Self { pid: sys::pid(), link, default_pool, forked: OnceLock::new() }
+        Self {
+            pid: sys::pid(),
+            link,
+            default_pool,
+            forked: OnceLock::new(),
+        }
     }
 
     pub(crate) fn get() -> &'static Self {

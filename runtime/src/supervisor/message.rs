@@ -14,13 +14,21 @@ pub(crate) const MESSAGE_LEN: usize = N_WORDS * 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     /// Make a crew of workers; beside it: the board's descriptor, the working directory's.
-    Make { crew: u64, layout: Layout, terms: Terms },
+    Make {
+        crew: u64,
+        layout: Layout,
+        terms: Terms,
+    },
     /// End a crew. Answered when its last process is gone.
     Stop { crew: u64, kill: bool },
     /// Kill the worker that holds this task, if one still does.
     Cancel { crew: u64, task: TaskId },
     /// Send a signal to a worker.
-    Signal { crew: u64, worker: WorkerIndex, signal: i32 },
+    Signal {
+        crew: u64,
+        worker: WorkerIndex,
+        signal: i32,
+    },
     /// Bring the figures in the workers' records up to date.
     Measure { crew: u64 },
     /// A task with a limit was published while nobody looked at the clock. No reply.
@@ -47,15 +55,38 @@ impl Request {
         let mut words = [0; N_WORDS];
         let mut put = |parts: &[u64]| words[..parts.len()].copy_from_slice(parts);
         match self {
-            Self::Make { crew, layout, terms } => {
+            Self::Make {
+                crew,
+                layout,
+                terms,
+            } => {
                 let [a, b, c, d] = layout.to_words();
                 let ([e, f], [g, h, i]) = (terms.initializer.unwrap_or_default(), terms.setup);
                 let one_shot = u64::from(terms.one_shot);
-                put(&[1, crew, a, b, c, d, one_shot, terms.max_jobs, terms.memory_limit, e, f, g, h, i]);
+                put(&[
+                    1,
+                    crew,
+                    a,
+                    b,
+                    c,
+                    d,
+                    one_shot,
+                    terms.max_jobs,
+                    terms.memory_limit,
+                    e,
+                    f,
+                    g,
+                    h,
+                    i,
+                ]);
             }
             Self::Stop { crew, kill } => put(&[2, crew, u64::from(kill)]),
             Self::Cancel { crew, task } => put(&[3, crew, task.to_word()]),
-            Self::Signal { crew, worker, signal } => put(&[4, crew, u64::from(worker.0), signal as u64]),
+            Self::Signal {
+                crew,
+                worker,
+                signal,
+            } => put(&[4, crew, u64::from(worker.0), signal as u64]),
             Self::Measure { crew } => put(&[5, crew]),
             Self::Watch { crew } => put(&[6, crew]),
         }
@@ -79,8 +110,15 @@ impl Request {
                 },
             },
             2 => Self::Stop { crew, kill: a != 0 },
-            3 => Self::Cancel { crew, task: TaskId::from_word(a) },
-            4 => Self::Signal { crew, worker: WorkerIndex(a as u16), signal: b as i32 },
+            3 => Self::Cancel {
+                crew,
+                task: TaskId::from_word(a),
+            },
+            4 => Self::Signal {
+                crew,
+                worker: WorkerIndex(a as u16),
+                signal: b as i32,
+            },
             5 => Self::Measure { crew },
             6 => Self::Watch { crew },
             _ => return None,
@@ -107,10 +145,16 @@ pub(crate) enum Step {
 }
 
 impl Reply {
-    pub(crate) const OK: Self = Self { errno: 0, step: Step::None };
+    pub(crate) const OK: Self = Self {
+        errno: 0,
+        step: Step::None,
+    };
 
     pub(crate) fn failed(step: Step, error: &std::io::Error) -> Self {
-        Self { errno: error.raw_os_error().unwrap_or(libc::EIO), step }
+        Self {
+            errno: error.raw_os_error().unwrap_or(crate::sys::EIO),
+            step,
+        }
     }
 
     pub(crate) fn to_words(self) -> [u64; 2] {
@@ -125,7 +169,10 @@ impl Reply {
             4 => Step::Signal,
             _ => Step::None,
         };
-        Self { errno: errno as i32, step }
+        Self {
+            errno: errno as i32,
+            step,
+        }
     }
 }
 
@@ -149,15 +196,40 @@ mod tests {
 
     #[test]
     fn requests_survive_the_socket() {
-        let layout = Layout { n_workers: 3, n_tasks: 9, setup_len: 5, arena_len: 6, region_len: 7 };
-        let terms =
-            Terms { one_shot: true, max_jobs: 1, memory_limit: 2, initializer: Some([3, 4]), setup: [5, 6, 7] };
-        let task = TaskId { index: TaskIndex(4), generation: 8 };
+        let layout = Layout {
+            n_workers: 3,
+            n_tasks: 9,
+            setup_len: 5,
+            arena_len: 6,
+            region_len: 7,
+        };
+        let terms = Terms {
+            one_shot: true,
+            max_jobs: 1,
+            memory_limit: 2,
+            initializer: Some([3, 4]),
+            setup: [5, 6, 7],
+        };
+        let task = TaskId {
+            index: TaskIndex(4),
+            generation: 8,
+        };
         for request in [
-            Request::Make { crew: 1, layout, terms },
-            Request::Stop { crew: 2, kill: true },
+            Request::Make {
+                crew: 1,
+                layout,
+                terms,
+            },
+            Request::Stop {
+                crew: 2,
+                kill: true,
+            },
             Request::Cancel { crew: 3, task },
-            Request::Signal { crew: 4, worker: WorkerIndex(2), signal: 15 },
+            Request::Signal {
+                crew: 4,
+                worker: WorkerIndex(2),
+                signal: 15,
+            },
             Request::Measure { crew: 5 },
             Request::Watch { crew: 6 },
         ] {

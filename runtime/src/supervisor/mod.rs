@@ -56,7 +56,10 @@ impl Supervisor {
         // None of these can be refused to a process that was let come so far; without one of them it serves on.
         let _ = sys::process::become_subreaper();
         sys::process::set_name("procession");
-        let file_limit = sys::usage::raise_file_limit().unwrap_or(Rlimit { soft: 1024, hard: 1024 });
+        let file_limit = sys::usage::raise_file_limit().unwrap_or(Rlimit {
+            soft: 1024,
+            hard: 1024,
+        });
         Self {
             seat,
             crews: Vec::new(),
@@ -70,7 +73,9 @@ impl Supervisor {
 
     /// Waits for something to happen and deals with it; false when the program is gone.
     fn turn(&mut self) -> bool {
-        let timeout = self.next_deadline().map(|at| Duration::from_nanos(at.saturating_sub(sys::monotonic_nanos())));
+        let timeout = self
+            .next_deadline()
+            .map(|at| Duration::from_nanos(at.saturating_sub(sys::monotonic_nanos())));
         self.poll_set.clear();
         self.poll_set.add(self.seat.channel.fd());
         self.poll_set.add(self.seat.program.fd());
@@ -106,19 +111,31 @@ impl Supervisor {
     /// When the loop has to look even though nothing happens.
     fn next_deadline(&self) -> Option<u64> {
         let orphans = self.orphans.then(|| sys::monotonic_nanos() + 1_000_000);
-        self.crews.iter().filter_map(Crew::next_deadline).chain(orphans).min()
+        self.crews
+            .iter()
+            .filter_map(Crew::next_deadline)
+            .chain(orphans)
+            .min()
     }
 
     /// Reads one request and answers it; false when the program has closed its end.
     fn serve(&mut self) -> bool {
         let mut bytes = [0_u8; MESSAGE_LEN];
-        let Ok(received) = self.seat.channel.recv(&mut bytes) else { return true };
+        let Ok(received) = self.seat.channel.recv(&mut bytes) else {
+            return true;
+        };
         if received.len == 0 {
             return false;
         }
-        let Some(request) = Request::from_words(bytemuck::pod_read_unaligned(&bytes)) else { return true };
+        let Some(request) = Request::from_words(bytemuck::pod_read_unaligned(&bytes)) else {
+            return true;
+        };
         let reply = match request {
-            Request::Make { crew, layout, terms } => Some(self.make(crew, layout, terms, received.fds)),
+            Request::Make {
+                crew,
+                layout,
+                terms,
+            } => Some(self.make(crew, layout, terms, received.fds)),
             Request::Stop { crew, kill } => {
                 self.stop_asked = Some(crew);
                 self.with_crew(crew, |crew| crew.stop(kill));
@@ -129,9 +146,16 @@ impl Supervisor {
                 self.with_crew(crew, |crew| crew.cancel(task));
                 Some(Reply::OK)
             }
-            Request::Signal { crew, worker, signal } => {
+            Request::Signal {
+                crew,
+                worker,
+                signal,
+            } => {
                 let sent = self.with_crew(crew, |crew| crew.signal(worker, signal));
-                Some(sent.unwrap_or(Ok(())).map_or_else(|e| Reply::failed(Step::Signal, &e), |()| Reply::OK))
+                Some(
+                    sent.unwrap_or(Ok(()))
+                        .map_or_else(|e| Reply::failed(Step::Signal, &e), |()| Reply::OK),
+                )
             }
             Request::Measure { crew } => {
                 self.with_crew(crew, Crew::measure);
@@ -154,13 +178,16 @@ impl Supervisor {
     }
 
     fn answer(&self, reply: Reply) {
-        // Failure means that the program is gone, which the next turn sees.
-        let _ = self.seat.channel.send(bytemuck::bytes_of(&reply.to_words()), &[]);
+        // Failure means that the program is gone, which the next turn sees, or does not read what it asked for.
+        let _ = self
+            .seat
+            .channel
+            .try_send(bytemuck::bytes_of(&reply.to_words()), &[]);
     }
 
     fn make(&mut self, id: u64, layout: Layout, terms: Terms, fds: Vec<Fd>) -> Reply {
         let Ok([board, directory]) = <[Fd; 2]>::try_from(fds) else {
-            return Reply::failed(Step::MapBoard, &io::Error::from_raw_os_error(libc::EBADF));
+            return Reply::failed(Step::MapBoard, &io::Error::from_raw_os_error(sys::EBADF));
         };
         let board = match Board::attach(&board, layout) {
             Ok(board) => board,
@@ -170,9 +197,13 @@ impl Supervisor {
             Ok(crew) => crew,
             Err(error) => return Reply::failed(Step::TakeContext, &error),
         };
-        let filled = self.enter(&crew.context).map_err(|error| Reply::failed(Step::TakeContext, &error)).and_then(
-            |()| crew.fill(sys::monotonic_nanos()).map_err(|error| Reply::failed(Step::Fork, &error)),
-        );
+        let filled = self
+            .enter(&crew.context)
+            .map_err(|error| Reply::failed(Step::TakeContext, &error))
+            .and_then(|()| {
+                crew.fill(sys::monotonic_nanos())
+                    .map_err(|error| Reply::failed(Step::Fork, &error))
+            });
         if filled.is_err() {
             crew.stop(true);
         }
@@ -181,12 +212,19 @@ impl Supervisor {
     }
 
     fn birthright(&self) -> Birthright {
-        Birthright { file_limit: self.file_limit, inherits_program: self.seat.inherits_program }
+        Birthright {
+            file_limit: self.file_limit,
+            inherits_program: self.seat.inherits_program,
+        }
     }
 
     /// Takes the context on, for the workers that are forked next.
     fn enter(&mut self, context: &Rc<Context>) -> io::Result<()> {
-        if !self.entered.as_ref().is_some_and(|entered| Rc::ptr_eq(entered, context)) {
+        if !self
+            .entered
+            .as_ref()
+            .is_some_and(|entered| Rc::ptr_eq(entered, context))
+        {
             context.apply_to_supervisor()?;
             self.entered = Some(Rc::clone(context));
         }
@@ -210,14 +248,19 @@ impl Supervisor {
         if !self.orphans {
             return;
         }
-        let workers: Vec<u32> = self.crews.iter().flat_map(Crew::living).map(|worker| worker.pid).collect();
+        let workers: Vec<u32> = self
+            .crews
+            .iter()
+            .flat_map(Crew::living)
+            .map(|worker| worker.pid)
+            .collect();
         self.orphans = sys::process::kill_children_except(&workers);
     }
 
     /// A crew of which nothing is left is forgotten, and the program told if it waits for that.
     fn answer_stop(&mut self) {
         let orphans = self.orphans;
-        self.crews.retain(|crew| !(crew.is_over() && !orphans));
+        self.crews.retain(|crew| !crew.is_over() || orphans);
         if let Some(id) = self.stop_asked
             && !self.crews.iter().any(|crew| crew.id == id)
         {

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::board::{Board, Fault, FaultKind, Ordering, Span, State, TaskId, TaskRow, WorkerIndex, WorkerRecord};
+use super::crew::Crew;
+use crate::board::{
+    Board, Fault, FaultKind, Ordering, Span, State, TaskId, TaskRow, WorkerIndex, WorkerRecord,
+};
 use crate::sys;
 use crate::worker::write_fault;
 
@@ -20,7 +23,11 @@ impl Cause {
     /// What a raw status of `waitpid(2)` says.
     pub(super) fn of_status(status: i32) -> Self {
         let signal = status & 0x7f;
-        if signal == 0 { Self::Exit(status >> 8 & 0xff) } else { Self::Signal(signal) }
+        if signal == 0 {
+            Self::Exit(status >> 8 & 0xff)
+        } else {
+            Self::Signal(signal)
+        }
     }
 }
 
@@ -59,82 +66,135 @@ impl Burial {
     }
 }
 
-/// Settles the task of a worker that is dead and reaped: nobody but this process can touch it now.
-pub(super) fn bury(board: &Board, index: WorkerIndex, pid: u32, cause: Cause) -> Burial {
-    let held = board.worker(index).and_then(|record| Some((record, record.current()?)));
-    let Some((record, task)) = held else { return Burial::HeldNothing };
-    let Some(row) = board.task(task.index) else { return Burial::HeldNothing };
-    match row.state.read(task.generation) {
-        Some(State::Claimed(holder)) if holder == index => settle(board, record, index, task, row, pid, cause),
-        Some(State::Done) => {
-            // Whether it had come to the chain of finished tasks, nobody knows.
-            board.header().rescan.fetch_add(1, Ordering::Release);
-            Burial::Finished
-        }
-        // It had named the task and died before it could claim it, or after the program had read it.
-        _ => Burial::HeldNothing,
-    }
+/// A worker that is dead and reaped: nobody but this process can touch what it held.
+pub(super) struct Death<'board> {
+    pub(super) board: &'board Board,
+    pub(super) record: &'board WorkerRecord,
+    pub(super) index: WorkerIndex,
+    pub(super) pid: u32,
+    pub(super) cause: Cause,
 }
 
-fn settle(
-    board: &Board,
-    record: &WorkerRecord,
-    index: WorkerIndex,
-    task: TaskId,
-    row: &TaskRow,
-    pid: u32,
-    cause: Cause,
-) -> Burial {
-    let progress = &row.progress;
-    let n_items = row.n_items.load(Ordering::Relaxed);
-    // Acquire: everything the worker wrote before it counted.
-    let done = progress.done.load(Ordering::Acquire);
-    let has_begun = progress.started.load(Ordering::Acquire) > done && done < n_items;
-    let mut burial = Burial::Requeued;
-    progress.guard.clear();
-    if has_begun {
-        let attempt = progress.attempt.load(Ordering::Relaxed);
-        if attempt < row.retries.load(Ordering::Relaxed) && cause != Cause::Cancelled {
-            progress.attempt.store(attempt + 1, Ordering::Relaxed);
-            burial = Burial::ToBeTriedAgain { attempt: attempt + 1 };
+/// Which item a death is held against.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Blame {
+    /// The one that had begun, if any.
+    Begun,
+    /// The next one, begun or not.
+    Next,
+}
+
+impl Death<'_> {
+    /// Settles the task that the worker held.
+    pub(super) fn bury(&self) -> Burial {
+        let Some(task) = self.record.current() else {
+            return Burial::HeldNothing;
+        };
+        let Some(row) = self.board.task(task.index) else {
+            return Burial::HeldNothing;
+        };
+        match row.state.read(task.generation) {
+            Some(State::Claimed(holder)) if holder == self.index => {
+                self.settle(task, row, Blame::Begun)
+            }
+            Some(State::Done) => {
+                // Whether it had come to the chain of finished tasks, nobody knows.
+                self.board.header().rescan.fetch_add(1, Ordering::Release);
+                Burial::Finished
+            }
+            // It had named the task and died before it could claim it, or after the program had read it.
+            _ => Burial::HeldNothing,
+        }
+    }
+
+    /// As [`bury`](Self::bury), for the worker of a process, whose end is that of its one item whether that had
+    /// begun or not: who terminates a process does not want another.
+    pub(super) fn bury_with_only_task(&self) -> Burial {
+        let task = Crew::ONLY_TASK;
+        let Some(row) = self.board.task(task.index) else {
+            return Burial::HeldNothing;
+        };
+        // Where the worker has not claimed it, nobody else will.
+        row.state.try_claim(task.generation, self.index);
+        self.record.set_current(Some(task));
+        match row.state.read(task.generation) {
+            Some(State::Claimed(_)) => self.settle(task, row, Blame::Next),
+            _ => self.bury(),
+        }
+    }
+
+    fn settle(&self, task: TaskId, row: &TaskRow, blame: Blame) -> Burial {
+        let progress = &row.progress;
+        let n_items = row.n_items.load(Ordering::Relaxed);
+        // Acquire: everything the worker wrote before it counted.
+        let done = progress.done.load(Ordering::Acquire);
+        let is_blamed = blame == Blame::Next || progress.started.load(Ordering::Acquire) > done;
+        let mut burial = Burial::Requeued;
+        progress.guard.clear();
+        if is_blamed && done < n_items {
+            let attempt = progress.attempt.load(Ordering::Relaxed);
+            if attempt < row.retries.load(Ordering::Relaxed) && self.cause != Cause::Cancelled {
+                progress.attempt.store(attempt + 1, Ordering::Relaxed);
+                burial = Burial::ToBeTriedAgain {
+                    attempt: attempt + 1,
+                };
+            } else {
+                write_fault(self.board, row, self.fault(done, task));
+                progress.attempt.store(0, Ordering::Relaxed);
+                progress.done.store(done + 1, Ordering::Release);
+            }
+        }
+        let done = progress.done.load(Ordering::Relaxed);
+        progress.started.store(done, Ordering::Release);
+        if done >= n_items || progress.stop.load(Ordering::Relaxed) != 0 {
+            row.state.finish(task.generation, self.index);
+            self.board
+                .header()
+                .finished
+                .0
+                .push(task.index, &row.next_finished);
+            return Burial::Finished;
+        }
+        row.state.requeue(task.generation, self.index);
+        self.board.retries().append(task);
+        burial
+    }
+
+    fn fault(&self, item: u32, task: TaskId) -> Fault {
+        let (kind, detail) = match self.cause {
+            Cause::Signal(signal) => (FaultKind::Killed, signal),
+            Cause::Exit(code) => (FaultKind::Exited, code),
+            Cause::TimedOut => (FaultKind::TimedOut, 0),
+            Cause::MemoryExceeded => (FaultKind::MemoryExceeded, 0),
+            Cause::Cancelled => (FaultKind::Cancelled, 0),
+        };
+        Fault {
+            item,
+            kind,
+            pid: self.pid,
+            detail,
+            payload: self.keep_last_words(task),
+        }
+    }
+
+    /// Copies the last words to where they stay until the program has read them.
+    fn keep_last_words(&self, task: TaskId) -> Span {
+        let words = self.record.words.read();
+        let nothing = Span::new(0, 0);
+        if words.is_empty() {
+            return nothing;
+        }
+        let Some(span) = self
+            .board
+            .supervisor_log()
+            .allocate(task, words.len() as u64)
+        else {
+            return nothing;
+        };
+        if self.board.write(span.offset, words.as_bytes()) {
+            span
         } else {
-            let payload = keep_last_words(board, record, task);
-            write_fault(board, row, fault(done, pid, cause, payload));
-            progress.attempt.store(0, Ordering::Relaxed);
-            progress.done.store(done + 1, Ordering::Release);
+            nothing
         }
     }
-    let done = progress.done.load(Ordering::Relaxed);
-    progress.started.store(done, Ordering::Release);
-    let is_over = done >= n_items || progress.stop.load(Ordering::Relaxed) != 0;
-    if is_over {
-        row.state.finish(task.generation, index);
-        board.header().finished.0.push(task.index, &row.next_finished);
-        return Burial::Finished;
-    }
-    row.state.requeue(task.generation, index);
-    board.retries().append(task);
-    burial
-}
-
-fn fault(item: u32, pid: u32, cause: Cause, payload: Span) -> Fault {
-    let (kind, detail) = match cause {
-        Cause::Signal(signal) => (FaultKind::Killed, signal),
-        Cause::Exit(code) => (FaultKind::Exited, code),
-        Cause::TimedOut => (FaultKind::TimedOut, 0),
-        Cause::MemoryExceeded => (FaultKind::MemoryExceeded, 0),
-        Cause::Cancelled => (FaultKind::Cancelled, 0),
-    };
-    Fault { item, kind, pid, detail, payload }
-}
-
-/// Copies the dead worker's last words to where they stay until the program has read them.
-fn keep_last_words(board: &Board, record: &WorkerRecord, task: TaskId) -> Span {
-    let words = record.words.read();
-    let nothing = Span::new(0, 0);
-    if words.is_empty() {
-        return nothing;
-    }
-    let Some(span) = board.supervisor_log().allocate(task, words.len() as u64) else { return nothing };
-    if board.write(span.offset, words.as_bytes()) { span } else { nothing }
 }

@@ -29,16 +29,23 @@ pub(super) struct Sight {
 pub(super) struct Watch {
     memory_limit: u64,
     next_look: Option<u64>,
+    /// Looks in a row at which no item with a limit ran.
+    n_vain: u32,
 }
 
 impl Watch {
     pub(super) fn new(memory_limit: u64) -> Self {
-        Self { memory_limit, next_look: None }
+        Self {
+            memory_limit,
+            next_look: None,
+            n_vain: 0,
+        }
     }
 
     pub(super) fn begin(&mut self, board: &Board, now: u64) {
         board.header().watched.store(1, Ordering::SeqCst);
-        self.next_look.get_or_insert(now);
+        self.next_look = Some(now);
+        self.n_vain = 0;
     }
 
     pub(super) fn next_look(&self) -> Option<u64> {
@@ -64,9 +71,21 @@ impl Watch {
                 continue;
             };
             let (row, item) = (running.row, running.item);
-            let now_seen = Sight { task: running.task, item, attempt: running.attempt, since: now };
+            let now_seen = Sight {
+                task: running.task,
+                item,
+                attempt: running.attempt,
+                since: now,
+            };
             let sight = match worker.sight {
-                Some(before) if (Sight { since: now, ..before }) == now_seen => before,
+                Some(before)
+                    if (Sight {
+                        since: now,
+                        ..before
+                    }) == now_seen =>
+                {
+                    before
+                }
                 _ => now_seen,
             };
             worker.sight = Some(sight);
@@ -87,9 +106,10 @@ impl Watch {
                 not_later(now + MEMORY_LOOK);
             }
         }
+        self.n_vain = if next.is_some() { 0 } else { self.n_vain + 1 };
         if next.is_none() && !board.is_idle() {
-            // Tasks wait, or run without a limit: those with one may come next.
-            next = Some(now + LONGEST_LOOK);
+            // Tasks wait, or run without a limit: those with one may come next, sooner rather than later.
+            next = Some(now + (SHORTEST_LOOK << self.n_vain.min(6)).min(LONGEST_LOOK));
         }
         if next.is_none() {
             board.header().watched.store(0, Ordering::SeqCst);
@@ -117,7 +137,12 @@ impl<'board> Running<'board> {
         let row = board.task(task.index)?;
         let item = row.progress.guard.running()?;
         let attempt = row.progress.attempt.load(Ordering::Relaxed);
-        (row.state.read(task.generation) == Some(State::Claimed(index))).then_some(Self { task, row, item, attempt })
+        (row.state.read(task.generation) == Some(State::Claimed(index))).then_some(Self {
+            task,
+            row,
+            item,
+            attempt,
+        })
     }
 }
 

@@ -4,12 +4,15 @@
 //! arguments are read and as done when its verdict lies in the task's room, so that a death at any
 //! instruction leaves the supervisor an exact account.
 
+use std::fmt;
 use std::time::Duration;
 
+use crate::argument::ByValue;
 use crate::board::{
-    AtomicU64, Board, Fault, FaultKind, Log, Ordering, Room, Span, TaskId, TaskRow, WorkerRecord, fence,
+    AtomicU64, Board, Fault, FaultKind, Log, Ordering, Room, Span, TaskId, TaskRow, WorkerRecord,
+    fence,
 };
-use crate::codec::{CodecError, Decoder, Encoder, Portable};
+use crate::codec::{CodecError, Decoder, Encoder, number_bytes};
 use crate::sys::{self, PanicReport};
 
 /// The items of a task from the first one without a verdict.
@@ -45,7 +48,8 @@ impl<'board> Chunk<'board> {
     ) -> Option<Self> {
         let row = board.task(task.index)?;
         let load = |word: &AtomicU64| word.load(Ordering::Relaxed);
-        let input = Decoder::new(board.input(Span::new(load(&row.input_offset), load(&row.input_len)))?);
+        let input =
+            Decoder::new(board.input(Span::new(load(&row.input_offset), load(&row.input_len)))?);
         row.progress.worker_pid.store(sys::pid(), Ordering::Relaxed);
         Some(Self {
             board,
@@ -77,13 +81,20 @@ impl<'board> Chunk<'board> {
     pub(crate) fn next_item(&mut self, fixed_input: Option<usize>) -> Option<Decoder<'board>> {
         if !self.positioned {
             self.positioned = true;
-            if self.rest.skip_items(fixed_input, self.next as usize).is_err() {
+            if self
+                .rest
+                .skip_items(fixed_input, self.next as usize)
+                .is_err()
+            {
                 self.rest = Decoder::new(&[]);
             }
         }
         let progress = &self.row.progress;
         loop {
-            if self.next >= self.n_items || self.quota == 0 || progress.stop.load(Ordering::Relaxed) != 0 {
+            if self.next >= self.n_items
+                || self.quota == 0
+                || progress.stop.load(Ordering::Relaxed) != 0
+            {
                 return None;
             }
             if self.guarded {
@@ -108,10 +119,15 @@ impl<'board> Chunk<'board> {
 
     /// The present item has a result.
     #[inline]
-    pub(crate) fn put<R: Portable>(&mut self, result: &R, fixed_output: Option<usize>) {
-        let mut encoder = Encoder::with_buffer(std::mem::take(&mut self.buffer));
+    pub(crate) fn put<R: ByValue>(&mut self, result: &R, fixed_output: Option<usize>) {
         let room = Room::new(self.room, self.n_items, fixed_output);
-        let stored = match encoder.value(result) {
+        if let Some(number) = number_bytes(result)
+            && self.board.write(room.cell(self.next).offset, number)
+        {
+            return self.count();
+        }
+        let mut encoder = Encoder::with_buffer(std::mem::take(&mut self.buffer));
+        let stored = match R::encode(result, &mut encoder) {
             Ok(()) if fixed_output.is_some() => self.fill(room.cell(self.next), &encoder),
             Ok(()) => self.store(&room, &encoder),
             Err(error) => Err(error.to_string()),
@@ -180,6 +196,10 @@ impl<'board> Chunk<'board> {
         if self.guarded && !progress.guard.lower(self.next) {
             wait_for_the_end();
         }
+        if !self.record.words.is_empty() {
+            // Of a panic that the job dealt with by itself.
+            self.record.words.clear();
+        }
         if progress.attempt.load(Ordering::Relaxed) != 0 {
             progress.attempt.store(0, Ordering::Relaxed);
         }
@@ -188,26 +208,40 @@ impl<'board> Chunk<'board> {
     }
 
     fn fault(&mut self, kind: FaultKind, text: &[u8]) {
-        let payload = self.log.allocate(self.task, text.len() as u64).filter(|span| self.board.write(span.offset, text));
+        let payload = self
+            .log
+            .allocate(self.task, text.len() as u64)
+            .filter(|span| self.board.write(span.offset, text));
         self.add_fault(kind, payload.unwrap_or(Span::new(0, 0)));
     }
 
     fn add_fault(&mut self, kind: FaultKind, payload: Span) {
-        let fault = Fault { item: self.next, kind, pid: sys::pid(), detail: 0, payload };
+        let fault = Fault {
+            item: self.next,
+            kind,
+            pid: sys::pid(),
+            detail: 0,
+            payload,
+        };
         write_fault(self.board, self.row, fault);
         self.count();
     }
 
     fn fill(&self, span: Span, encoder: &Encoder<'_>) -> Result<(), String> {
-        let fits = encoder.len() as u64 == span.len && self.board.write_all(span.offset, encoder.chunks());
-        fits.then_some(()).ok_or_else(|| "the task's room is not on the board".into())
+        let fits =
+            encoder.len() as u64 == span.len && self.board.write_all(span.offset, encoder.chunks());
+        fits.then_some(())
+            .ok_or_else(|| "the task's room is not on the board".into())
     }
 
     fn store(&self, room: &Room, encoder: &Encoder<'_>) -> Result<(), String> {
         let place = self.allocate(Some(room), encoder).ok_or_else(|| {
             format!("the result of {} bytes found no shared memory: return less, or join results sooner", encoder.len())
         })?;
-        let cell = self.board.words::<2>(room.cell(self.next).offset).ok_or("the task's room is not on the board")?;
+        let cell = self
+            .board
+            .words::<2>(room.cell(self.next).offset)
+            .ok_or("the task's room is not on the board")?;
         cell[0].store(place.offset, Ordering::Relaxed);
         cell[1].store(place.len, Ordering::Relaxed);
         Ok(())
@@ -220,7 +254,9 @@ impl<'board> Chunk<'board> {
             Some(span) => span,
             None => self.log.allocate(self.task, len)?,
         };
-        self.board.write_all(span.offset, encoder.chunks()).then_some(span)
+        self.board
+            .write_all(span.offset, encoder.chunks())
+            .then_some(span)
     }
 
     fn allocate_in_heap(&self, heap: Span, len: u64) -> Option<Span> {
@@ -230,6 +266,15 @@ impl<'board> Chunk<'board> {
         let end = at.checked_add(len).filter(|&end| end <= heap.len)?;
         used.store(end, Ordering::Relaxed);
         Some(Span::new(heap.offset + at, len))
+    }
+}
+
+impl fmt::Debug for Chunk<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chunk")
+            .field("task", &self.task)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
     }
 }
 
@@ -246,7 +291,10 @@ fn wait_for_the_end() -> ! {
 /// supervisor's verdict takes its place.
 pub(crate) fn write_fault(board: &Board, row: &TaskRow, fault: Fault) {
     let n_items = row.n_items.load(Ordering::Relaxed);
-    let room = Span::new(row.room_offset.load(Ordering::Relaxed), row.room_len.load(Ordering::Relaxed));
+    let room = Span::new(
+        row.room_offset.load(Ordering::Relaxed),
+        row.room_len.load(Ordering::Relaxed),
+    );
     if !board.layout().arena().contains(room) {
         return;
     }
@@ -258,9 +306,15 @@ pub(crate) fn write_fault(board: &Board, row: &TaskRow, fault: Fault) {
         room.contains(span).then_some(words)
     };
     let last = n_faults.checked_sub(1).filter(|&last| {
-        let words = words_at(last).map(|words| words.each_ref().map(|word| word.load(Ordering::Relaxed)));
-        words.and_then(Fault::from_words).is_some_and(|old| old.item == fault.item)
+        let words =
+            words_at(last).map(|words| words.each_ref().map(|word| word.load(Ordering::Relaxed)));
+        words
+            .and_then(Fault::from_words)
+            .is_some_and(|old| old.item == fault.item)
     });
+    if row.ends_at_fault.load(Ordering::Relaxed) != 0 {
+        row.progress.stop.store(1, Ordering::Relaxed);
+    }
     let place = last.unwrap_or(n_faults);
     if let Some(words) = words_at(place) {
         for (word, value) in words.iter().zip(fault.to_words()) {

@@ -9,7 +9,10 @@
 //!
 //! The address of a shim comes from the board. It is called only after it was found to lie in an executable
 //! segment of this program's own image, and the shim itself checks the job's name before it touches an item.
-#![expect(unsafe_code, reason = "calls a function by its address; see `# Safety` above")]
+#![expect(
+    unsafe_code,
+    reason = "calls a function by its address; see `# Safety` above"
+)]
 
 mod chunk;
 
@@ -47,17 +50,25 @@ const EXIT_PANICKED: i32 = 101;
 
 /// Lives as a worker, in a process forked for it.
 pub(crate) fn run(birth: &Birth<'_>) -> ! {
-    let Some(record) = birth.board.worker(birth.index) else { sys::exit_now(1) };
+    let Some(record) = birth.board.worker(birth.index) else {
+        sys::exit_now(1)
+    };
     if let Err(words) = set_up(birth, record) {
         record.words.write(&words);
         record.set_phase(Phase::Failed);
         sys::exit_now(1);
     }
     record.set_phase(Phase::Ready);
-    let mut quota = if birth.terms.max_jobs > 0 { birth.terms.max_jobs } else { u64::MAX };
+    let mut quota = if birth.terms.max_jobs > 0 {
+        birth.terms.max_jobs
+    } else {
+        u64::MAX
+    };
     let mut exit_code = 0;
     while quota > 0 {
-        let Some(task) = wait_for_task(birth, record) else { break };
+        let Some(task) = wait_for_task(birth, record) else {
+            break;
+        };
         let panicked = work(birth.board, record, birth.index, task, &mut quota);
         if birth.terms.one_shot {
             exit_code = if panicked { EXIT_PANICKED } else { 0 };
@@ -69,14 +80,21 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
 }
 
 fn set_up(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
-    let failed = |doing: &str, error: std::io::Error| format!("a worker failed to {doing}: {error}");
-    sys::process::die_with_parent(birth.supervisor_pid).map_err(|e| failed("tie its life to its supervisor's", e))?;
+    let failed =
+        |doing: &str, error: std::io::Error| format!("a worker failed to {doing}: {error}");
+    sys::process::die_with_parent(birth.supervisor_pid)
+        .map_err(|e| failed("tie its life to its supervisor's", e))?;
     sys::signals::reset_for_worker();
     close_descriptors(birth).map_err(|e| failed("close its supervisor's descriptors", e))?;
-    sys::usage::restore_file_limit(birth.file_limit).map_err(|e| failed("restore the limit of open files", e))?;
-    sys::process::become_subreaper().map_err(|e| failed("adopt the processes that jobs leave behind", e))?;
+    sys::usage::restore_file_limit(birth.file_limit)
+        .map_err(|e| failed("restore the limit of open files", e))?;
+    sys::process::become_subreaper()
+        .map_err(|e| failed("adopt the processes that jobs leave behind", e))?;
     sys::process::set_name(birth.name);
-    birth.context.apply_ids_in_worker().map_err(|e| failed("take the program's user and groups", e))?;
+    birth
+        .context
+        .apply_ids_in_worker()
+        .map_err(|e| failed("take the program's user and groups", e))?;
     let words = birth.board.last_words(record);
     sys::crash::install(words).map_err(|e| failed("make a stack for signal handlers", e))?;
     sys::crash::install_panic_hook();
@@ -96,11 +114,17 @@ fn close_descriptors(birth: &Birth<'_>) -> std::io::Result<()> {
 }
 
 fn initialize(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
-    let Some([shim, job]) = birth.terms.initializer else { return Ok(()) };
+    let Some([shim, job]) = birth.terms.initializer else {
+        return Ok(());
+    };
     let [context_len, name_len, args_len] = birth.terms.setup;
     let start = birth.board.layout().setup().offset + context_len + name_len;
-    let args = birth.board.input(Span::new(start, args_len)).unwrap_or_default();
-    let initializer = initializer_at(shim as i64).ok_or("the pool's initializer is not in this program's image")?;
+    let args = birth
+        .board
+        .input(Span::new(start, args_len))
+        .unwrap_or_default();
+    let initializer = initializer_at(shim as i64)
+        .ok_or("the pool's initializer is not in this program's image")?;
     let result = catch_unwind(AssertUnwindSafe(|| initializer(Decoder::new(args), job)));
     sys::flush_stdio();
     record.words.clear();
@@ -108,7 +132,10 @@ fn initialize(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
         Ok(result) => result.map_err(|error| format!("the pool's initializer failed: {error}")),
         Err(payload) => {
             let report = panic_report(payload);
-            Err(format!("the pool's initializer panicked at {}: {}", report.location, report.message))
+            Err(format!(
+                "the pool's initializer panicked at {}: {}",
+                report.location, report.message
+            ))
         }
     }
 }
@@ -125,7 +152,9 @@ fn wait_for_task(birth: &Birth<'_>, record: &WorkerRecord) -> Option<TaskId> {
             }
             std::hint::spin_loop();
         }
-        if board.header().closing.load(Ordering::Acquire) != 0 || sys::parent_pid() != birth.supervisor_pid {
+        if board.header().closing.load(Ordering::Acquire) != 0
+            || sys::parent_pid() != birth.supervisor_pid
+        {
             return None;
         }
         if let Some(task) = board.sleep_worker(index, LIVENESS, look) {
@@ -142,7 +171,9 @@ fn claim(board: &Board, record: &WorkerRecord, index: WorkerIndex) -> Option<Tas
     }
     let claim = |task: TaskId| {
         record.set_current(Some(task));
-        board.task(task.index).is_some_and(|row| row.state.try_claim(task.generation, index))
+        board
+            .task(task.index)
+            .is_some_and(|row| row.state.try_claim(task.generation, index))
     };
     let claimed = retries.take(claim).or_else(|| queue.take(claim));
     if claimed.is_none() {
@@ -152,12 +183,22 @@ fn claim(board: &Board, record: &WorkerRecord, index: WorkerIndex) -> Option<Tas
 }
 
 /// Runs the items of a task that it holds; returns whether one panicked.
-fn work(board: &Board, record: &WorkerRecord, index: WorkerIndex, task: TaskId, quota: &mut u64) -> bool {
-    let Some(row) = board.task(task.index) else { return false };
+fn work(
+    board: &Board,
+    record: &WorkerRecord,
+    index: WorkerIndex,
+    task: TaskId,
+    quota: &mut u64,
+) -> bool {
+    let Some(row) = board.task(task.index) else {
+        return false;
+    };
     let started = sys::monotonic_nanos();
     let n_before = *quota;
     let (mut n_panics, mut is_over) = (0, true);
-    let chunk = board.worker_log(index).and_then(|log| Chunk::new(board, record, log, task, *quota));
+    let chunk = board
+        .worker_log(index)
+        .and_then(|log| Chunk::new(board, record, log, task, *quota));
     if let Some(mut chunk) = chunk {
         match shim_at(row.shim.load(Ordering::Relaxed) as i64) {
             Some(shim) => {
@@ -175,11 +216,17 @@ fn work(board: &Board, record: &WorkerRecord, index: WorkerIndex, task: TaskId, 
     let busy = sys::monotonic_nanos().saturating_sub(started);
     row.progress.busy_nanos.fetch_add(busy, Ordering::Relaxed);
     record.busy_nanos.fetch_add(busy, Ordering::Relaxed);
-    record.jobs_done.fetch_add(n_before - *quota, Ordering::Relaxed);
+    record
+        .jobs_done
+        .fetch_add(n_before - *quota, Ordering::Relaxed);
     // Otherwise the worker has done its number of jobs; the supervisor gives the rest to another.
     if is_over {
         row.state.finish(task.generation, index);
-        board.header().finished.0.push(task.index, &row.next_finished);
+        board
+            .header()
+            .finished
+            .0
+            .push(task.index, &row.next_finished);
         board.wake_callers();
         record.set_current(None);
     }
@@ -223,5 +270,8 @@ fn panic_report(payload: Box<dyn std::any::Any + Send>) -> PanicReport {
             }
         },
     };
-    sys::take_panic().unwrap_or_else(|| PanicReport { message, ..PanicReport::default() })
+    sys::take_panic().unwrap_or_else(|| PanicReport {
+        message,
+        ..PanicReport::default()
+    })
 }

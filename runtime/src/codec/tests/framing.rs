@@ -60,7 +60,7 @@ proptest! {
         let mut decoder = stream.decoder();
         for text in &texts {
             let mut item = decoder.next_item(None).unwrap();
-            prop_assert_eq!(&*item.lent::<str>().unwrap(), text);
+            prop_assert_eq!(item.lent::<str>().unwrap(), text);
             let slice = item.lent::<[u128]>().unwrap();
             prop_assert_eq!(&*slice, &wides[..]);
             prop_assert!(slice.is_empty() || lies_in(&slice, stream.bytes()));

@@ -125,17 +125,20 @@ proptest! {
     #![proptest_config(cases(500))]
 
     #[test]
+    #[cfg_attr(miri, ignore = "minutes for a case there")]
     fn random_bytes_are_refused_or_read(bytes: Vec<u8>) {
         try_every_decoder(&bytes);
     }
 
     /// Small numbers make plausible tags and lengths, so that reading gets further.
     #[test]
+    #[cfg_attr(miri, ignore = "minutes for a case there")]
     fn small_bytes_are_refused_or_read(bytes in prop::collection::vec(0..3_u8, 0..300)) {
         try_every_decoder(&bytes);
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "minutes for a case there")]
     fn damaged_values_are_refused_or_read(
         value in any_everything(), damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         cut: prop::sample::Index,
@@ -151,6 +154,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a million steps are hours there")]
 fn hostile_lengths_reserve_nothing() {
     for length in [
         3,
@@ -179,6 +183,7 @@ fn hostile_lengths_reserve_nothing() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a million steps are hours there")]
 fn hostile_counts_of_nothing_end_soon() {
     let bytes = u64::MAX.to_le_bytes();
     assert_error(
@@ -204,7 +209,7 @@ fn hostile_counts_of_nothing_end_soon() {
 
 #[test]
 fn deep_nesting_is_refused_before_the_stack_ends() {
-    let chain = vec![2, 0, 0, 0].repeat(1_000_000);
+    let chain = [2, 0, 0, 0].repeat(1_000_000);
     assert_error(Decoder::new(&chain).value::<Tree>(), &["levels deep"]);
     let lists = [&1_u32.to_le_bytes()[..], &1_u64.to_le_bytes()]
         .concat()

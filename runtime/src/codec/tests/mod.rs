@@ -19,7 +19,7 @@ use super::{CodecError, Decoder, Encoder, Lent, Portable};
 /// Fewer cases under Miri, which is some thousand times slower; no file for failed cases, which it cannot write.
 fn cases(n_cases: u32) -> Config {
     Config {
-        cases: if cfg!(miri) { 4 } else { n_cases },
+        cases: if cfg!(miri) { 2 } else { n_cases },
         failure_persistence: None,
         ..Config::default()
     }

@@ -65,6 +65,7 @@ proptest! {
     #![proptest_config(cases(128))]
 
     #[test]
+    #[cfg_attr(miri, ignore = "minutes for a case there")]
     fn everything_returns(value in any_everything()) {
         prop_assert_eq!(there_and_back(&value).unwrap(), value);
     }
@@ -79,6 +80,7 @@ proptest! {
 
     /// The reading side is ours, the writing side bincode's: they must mean the same format.
     #[test]
+    #[cfg_attr(miri, ignore = "minutes for a case there")]
     fn bincode_reads_the_same(value in any_everything()) {
         let bytes = stream_of(&value).bytes().to_vec();
         let (back, n_read) = bincode::serde::decode_from_slice::<Everything, _>(&bytes, FIXED).unwrap();
@@ -211,6 +213,7 @@ fn fixed_sizes_are_those_of_numbers_and_unit() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a million steps are hours there")]
 fn elements_without_bytes_return() {
     assert_eq!(there_and_back(&vec![(); 1000]).unwrap().len(), 1000);
     assert_error(
@@ -248,9 +251,12 @@ fn what_serde_cannot_carry_is_refused_with_advice() {
     let advice = "send it as a string (for example JSON text), or give it a concrete type";
     let mut encoder = Encoder::new();
     encoder.value(&1_u8).unwrap();
-    let flattened = Flattened {
-        rest: HashMap::new(),
-    };
+    let flattened = (
+        1_u64,
+        Flattened {
+            rest: HashMap::new(),
+        },
+    );
     assert_error(
         encoder.value(&flattened),
         &["cannot send", "Flattened", "flatten", advice],

@@ -1,0 +1,8 @@
+//! The numbers of errors that other rooms have to name.
+//!
+//! Man page: `errno(3)`.
+
+/// Something went wrong that has no number of its own.
+pub(crate) const EIO: i32 = libc::EIO;
+/// A descriptor is missing, or is not what it should be.
+pub(crate) const EBADF: i32 = libc::EBADF;

@@ -1,0 +1,26 @@
+//! The rooms on Linux, 5.10 or later, in reading order: from one descriptor to a running supervisor.
+
+pub(crate) mod errno;
+pub(crate) mod fd;
+
+pub(crate) mod memory;
+pub(crate) mod memory_limits;
+
+pub(crate) mod futex;
+pub(crate) mod poll;
+pub(crate) mod socket;
+
+pub(crate) mod clock;
+pub(crate) mod pidfd;
+pub(crate) mod process;
+pub(crate) mod stdio;
+pub(crate) mod usage;
+
+pub(crate) mod context;
+pub(crate) mod crash;
+pub(crate) mod signals;
+pub(crate) mod stack;
+pub(crate) mod start;
+
+#[cfg(test)]
+pub(crate) mod testing;

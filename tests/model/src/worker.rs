@@ -1,0 +1,134 @@
+//! A worker's way through a task, step for step as in `worker/mod.rs` and `worker/chunk.rs`.
+
+use crate::atomic::fence;
+use crate::board::{Board, Fault, FaultKind, Ordering, TaskId, TaskIndex, TaskRow, WorkerIndex};
+
+/// `claim` of `worker/mod.rs`.
+pub(crate) fn claim(board: &Board, index: WorkerIndex) -> Option<TaskId> {
+    let record = board.worker(index)?;
+    let (retries, queue) = (board.retries(), board.queue());
+    if retries.looks_empty() && queue.looks_empty() {
+        return None;
+    }
+    let claim = |task: TaskId| {
+        record.set_current(Some(task));
+        board.task(task.index).is_some_and(|row| row.state.try_claim(task.generation, index))
+    };
+    let claimed = retries.take(claim).or_else(|| queue.take(claim));
+    if claimed.is_none() {
+        record.set_current(None);
+    }
+    claimed
+}
+
+/// How an item ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Result(u32),
+    Panic,
+    /// The process is killed while the item runs.
+    Death,
+}
+
+/// What became of a worker in a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The task is over, and the worker takes the next one.
+    TookLeave,
+    /// Its number of jobs is done before the task is.
+    QuotaDone,
+    /// It waits for the supervisor to kill it.
+    Condemned,
+    /// Its item took it down.
+    Died,
+}
+
+/// `work` of `worker/mod.rs`, with the loop of a shim over its chunk; `job` is called with item and attempt.
+pub(crate) fn work(
+    board: &Board,
+    index: WorkerIndex,
+    task: TaskId,
+    mut quota: u32,
+    mut job: impl FnMut(u32, u32) -> End,
+) -> Fate {
+    let Some(row) = board.task(task.index) else { return Fate::TookLeave };
+    let progress = &row.progress;
+    let n_items = row.n_items.load(Ordering::Relaxed);
+    let guarded = row.guarded.load(Ordering::Relaxed) != 0;
+    let mut next = progress.done.load(Ordering::Relaxed);
+    // Chunk::next_item, the job, Chunk::put or Chunk::put_panic.
+    while next < n_items && quota > 0 && progress.stop.load(Ordering::Relaxed) == 0 {
+        if guarded {
+            progress.guard.raise(next);
+            fence(Ordering::SeqCst);
+            if progress.stop.load(Ordering::Relaxed) != 0 {
+                progress.guard.lower(next);
+                break;
+            }
+        }
+        quota -= 1;
+        progress.started.store(next + 1, Ordering::Release);
+        match job(next, progress.attempt.load(Ordering::Relaxed)) {
+            End::Death => return Fate::Died,
+            End::Result(value) => board.room(task.index).results[next as usize].store(value, Ordering::Relaxed),
+            End::Panic => {
+                let attempt = progress.attempt.load(Ordering::Relaxed);
+                if attempt < row.retries.load(Ordering::Relaxed) {
+                    progress.attempt.store(attempt + 1, Ordering::Relaxed);
+                    continue;
+                }
+                write_fault(board, row, fault(next, FaultKind::Panicked));
+            }
+        }
+        // Chunk::count.
+        if guarded && !progress.guard.lower(next) {
+            return Fate::Condemned;
+        }
+        if progress.attempt.load(Ordering::Relaxed) != 0 {
+            progress.attempt.store(0, Ordering::Relaxed);
+        }
+        next += 1;
+        progress.done.store(next, Ordering::Release);
+    }
+    if next >= n_items || progress.stop.load(Ordering::Relaxed) != 0 {
+        finish(board, index, task);
+        return Fate::TookLeave;
+    }
+    Fate::QuotaDone
+}
+
+/// The end of `work` in `worker/mod.rs`; nobody sleeps in these models.
+pub(crate) fn finish(board: &Board, index: WorkerIndex, task: TaskId) {
+    let Some(row) = board.task(task.index) else { return };
+    row.state.finish(task.generation, index);
+    board.header().finished.0.push(task.index, &row.next_finished);
+    if let Some(record) = board.worker(index) {
+        record.set_current(None);
+    }
+}
+
+fn fault(item: u32, kind: FaultKind) -> Fault {
+    Fault { item, kind, pid: 1, detail: 0, payload: crate::board::Span::new(0, 0) }
+}
+
+/// `write_fault` of `worker/chunk.rs`, with one word for a fault.
+pub(crate) fn write_fault(board: &Board, row: &TaskRow, fault: Fault) {
+    let n_items = row.n_items.load(Ordering::Relaxed);
+    let faults = &board.room_of(row).faults;
+    let n_faults = row.progress.n_faults.load(Ordering::Relaxed).min(n_items);
+    let last = n_faults.checked_sub(1).filter(|&last| {
+        let old = faults[last as usize].load(Ordering::Relaxed);
+        old as u32 == fault.item
+    });
+    if row.ends_at_fault.load(Ordering::Relaxed) != 0 {
+        row.progress.stop.store(1, Ordering::Relaxed);
+    }
+    let place = last.unwrap_or(n_faults);
+    faults[place as usize].store(fault.to_words()[0], Ordering::Relaxed);
+    row.progress.n_faults.store(place + 1, Ordering::Release);
+}
+
+/// A name for the task of a row in its first generation.
+pub(crate) fn first(index: u32) -> TaskId {
+    TaskId { index: TaskIndex(index), generation: 0 }
+}

@@ -1,0 +1,84 @@
+//! Processes as `/proc` shows them.
+
+use std::fs;
+
+use nix::sys::signal;
+use nix::unistd::Pid;
+
+pub use nix::sys::signal::Signal;
+
+/// All processes below `pid`, without those that have ended and only wait to be reaped.
+pub fn below(pid: u32) -> Vec<u32> {
+    let all: Vec<_> = fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| Some((pid, Stat::of(pid)?)))
+        .collect();
+    let mut found = vec![pid];
+    let mut place = 0;
+    while place < found.len() {
+        let parent = found[place];
+        found.extend(
+            all.iter()
+                .filter(|(_, stat)| stat.parent == parent)
+                .map(|(pid, _)| *pid),
+        );
+        place += 1;
+    }
+    found.remove(0);
+    found.retain(|pid| {
+        all.iter()
+            .any(|(other, stat)| other == pid && !stat.has_ended())
+    });
+    found
+}
+
+/// Whether the process runs; one that has ended and was not reaped does not.
+pub fn is_alive(pid: u32) -> bool {
+    Stat::of(pid).is_some_and(|stat| !stat.has_ended())
+}
+
+/// The process that it was forked from, or that adopted it.
+pub fn parent_of(pid: u32) -> Option<u32> {
+    Stat::of(pid).map(|stat| stat.parent)
+}
+
+/// Its name, as `ps` shows it.
+pub fn name_of(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm"))
+        .unwrap_or_default()
+        .trim_end()
+        .to_owned()
+}
+
+/// Sends a signal; a process that has ended meanwhile is no error.
+pub fn send(pid: u32, signal: Signal) {
+    // Never 0, a group or everybody.
+    let pid = i32::try_from(pid)
+        .ok()
+        .filter(|&pid| pid > 1)
+        .expect("the number of a process");
+    let _ = signal::kill(Pid::from_raw(pid), signal);
+}
+
+struct Stat {
+    state: char,
+    parent: u32,
+}
+
+impl Stat {
+    fn of(pid: u32) -> Option<Self> {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name may hold anything, parentheses and spaces too.
+        let mut fields = text.rsplit_once(") ")?.1.split(' ');
+        Some(Self {
+            state: fields.next()?.chars().next()?,
+            parent: fields.next()?.parse().ok()?,
+        })
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+}
