@@ -6,8 +6,9 @@
 //! saves looking at names that are known to be taken; it may lag, never run ahead: it moves past a name
 //! only by a compare-exchange made after that name's task was seen to be claimed or gone.
 //!
-//! The ring must have more places than there can be names not yet passed by `head`: tasks waiting plus
-//! workers in the middle of a claim. [`super::Layout`] sees to that.
+//! The ring must have more places than there can be names not yet passed by `head`: rows of the task table plus
+//! workers in the middle of a claim. [`super::Layout`] sees to that, and the program sees to it that a row whose task
+//! was withdrawn gets no new tenant, and so no second name, before `head` has passed the first.
 
 use super::atomic::{AtomicU64, Ordering};
 use super::task::TaskId;
@@ -38,8 +39,8 @@ impl Queue<'_> {
         &self.names[position as usize & (self.names.len() - 1)]
     }
 
-    /// The one producer: appends a task that has been published.
-    pub(crate) fn append(&self, task: TaskId) {
+    /// The one producer: appends a task that has been published; gives the position of its name.
+    pub(crate) fn append(&self, task: TaskId) -> u64 {
         // Relaxed: only this process writes the tail.
         let tail = self.ends.tail.0.load(Ordering::Relaxed);
         self.name(tail).store(task.to_word(), Ordering::Relaxed);
@@ -48,6 +49,12 @@ impl Queue<'_> {
             .tail
             .0
             .store(tail.wrapping_add(1), Ordering::Release);
+        tail
+    }
+
+    /// Whether no worker will look at this position again.
+    pub(crate) fn has_passed(&self, position: u64) -> bool {
+        self.ends.head.0.load(Ordering::Acquire) > position
     }
 
     /// A worker: offers names to `claim`, oldest first, until it takes one.
@@ -114,7 +121,9 @@ mod tests {
             ends: &ends,
             names: &names,
         };
-        (0..3).for_each(|index| queue.append(task(index)));
+        for index in 0..3 {
+            queue.append(task(index));
+        }
         assert_eq!(queue.take(|task| task.index.0 == 2), Some(task(2)));
         assert_eq!(queue.take(|_| true), None);
     }

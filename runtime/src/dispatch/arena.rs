@@ -31,6 +31,12 @@ impl Arena {
         self.area.len
     }
 
+    /// Whether a span of `len` bytes is free.
+    pub(super) fn has(&self, len: u64) -> bool {
+        let len = round_up(len, ALIGN);
+        len == 0 || self.free.values().any(|&free| free >= len)
+    }
+
     /// A span of at least `len` bytes, its length a multiple of [`ALIGN`]; `None` while there is no room.
     pub(super) fn allocate(&mut self, len: u64) -> Option<Span> {
         let len = round_up(len, ALIGN);

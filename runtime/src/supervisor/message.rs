@@ -142,6 +142,7 @@ pub(crate) enum Step {
     TakeContext = 2,
     Fork = 3,
     Signal = 4,
+    Receive = 5,
 }
 
 impl Reply {
@@ -167,6 +168,7 @@ impl Reply {
             2 => Step::TakeContext,
             3 => Step::Fork,
             4 => Step::Signal,
+            5 => Step::Receive,
             _ => Step::None,
         };
         Self {
@@ -185,6 +187,7 @@ impl Step {
             Self::TakeContext => "enter the program's working directory in the supervisor",
             Self::Fork => "fork a worker process",
             Self::Signal => "send the signal",
+            Self::Receive => "receive the request in the supervisor",
         }
     }
 }

@@ -121,8 +121,13 @@ impl Supervisor {
     /// Reads one request and answers it; false when the program has closed its end.
     fn serve(&mut self) -> bool {
         let mut bytes = [0_u8; MESSAGE_LEN];
-        let Ok(received) = self.seat.channel.recv(&mut bytes) else {
-            return true;
+        let received = match self.seat.channel.recv(&mut bytes) {
+            Ok(received) => received,
+            Err(error) => {
+                // Its descriptors found no room here, and with them the request is lost; the program waits.
+                self.answer(Reply::failed(Step::Receive, &error));
+                return true;
+            }
         };
         if received.len == 0 {
             return false;

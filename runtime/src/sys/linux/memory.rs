@@ -169,6 +169,11 @@ impl Drop for Mapping {
 }
 
 fn check_available(len: u64) -> io::Result<()> {
+    // Not worth the question, which costs more than the memory.
+    const SMALL: u64 = 256 * 1024;
+    if len <= SMALL {
+        return Ok(());
+    }
     let available = available_memory();
     if len > available {
         return Err(io::Error::new(

@@ -28,13 +28,16 @@ pub(crate) fn available_memory() -> u64 {
         .fold(available, u64::min)
 }
 
-/// The bytes of the machine or, if less, of the tightest cgroup limit.
+/// The bytes of the machine or, if less, of the tightest cgroup limit, as of the first call.
 pub(crate) fn total_memory() -> u64 {
-    let total = meminfo_bytes(&read("/proc/meminfo"), "MemTotal:");
-    memory_groups()
-        .iter()
-        .map(|group| group.limit)
-        .fold(total, u64::min)
+    static TOTAL: OnceLock<u64> = OnceLock::new();
+    *TOTAL.get_or_init(|| {
+        let total = meminfo_bytes(&read("/proc/meminfo"), "MemTotal:");
+        memory_groups()
+            .iter()
+            .map(|group| group.limit)
+            .fold(total, u64::min)
+    })
 }
 
 /// The value of one line of `/proc/meminfo`, `u64::MAX` if there is none.

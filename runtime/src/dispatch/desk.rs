@@ -1,0 +1,263 @@
+//! What the program knows of its board: which rows and bytes are in use, by which task, and for whom.
+//!
+//! All of it is private memory under one lock. It decides nothing about when; that is [`super::Dispatch`]'s.
+
+use std::sync::atomic::{AtomicBool, Ordering as StdOrdering};
+use std::sync::{Arc, Mutex};
+
+use super::Refused;
+use super::arena::Arena;
+use super::outcome::{Outcome, Remembered, Rest};
+use crate::board::{Board, Layout, Ordering, Span, State, TaskId, TaskIndex};
+use crate::supervisor::lock;
+
+pub(super) struct Desk {
+    arena: Arena,
+    rows: Vec<Row>,
+    free_rows: Vec<TaskIndex>,
+    /// Rows whose task was withdrawn while its name stood in the queue, at this position.
+    withdrawn: Vec<(u64, TaskIndex)>,
+    n_rows: u32,
+    n_in_flight: usize,
+    rescan_seen: u32,
+    /// Why no further task is taken.
+    pub(super) gone: Option<Arc<str>>,
+}
+
+#[derive(Default)]
+struct Row {
+    generation: u32,
+    /// Of its task's name in the queue.
+    position: u64,
+    tenant: Option<Tenant>,
+}
+
+/// A task that is on the board.
+pub(super) struct Tenant {
+    /// Input and room together.
+    span: Span,
+    remembered: Remembered,
+    /// Nobody, once the caller has turned away.
+    mailbox: Option<(Arc<Mailbox>, u64)>,
+}
+
+impl Tenant {
+    pub(super) fn new(
+        span: Span,
+        remembered: Remembered,
+        mailbox: &Arc<Mailbox>,
+        tag: u64,
+    ) -> Self {
+        Self {
+            span,
+            remembered,
+            mailbox: Some((Arc::clone(mailbox), tag)),
+        }
+    }
+}
+
+/// Where the outcomes of one caller arrive, each with the tag it was sent under.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    arrived: Mutex<Vec<(u64, Outcome)>>,
+    emptied: AtomicBool,
+}
+
+impl Mailbox {
+    fn put(&self, tag: u64, outcome: Outcome) {
+        lock(&self.arrived).push((tag, outcome));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.arrived).is_empty()
+    }
+
+    pub(crate) fn take(&self) -> Vec<(u64, Outcome)> {
+        let arrived = std::mem::take(&mut *lock(&self.arrived));
+        if !arrived.is_empty() {
+            self.emptied.store(true, StdOrdering::Release);
+        }
+        arrived
+    }
+
+    /// Whether something had arrived and was taken.
+    pub(crate) fn is_emptied(&self) -> bool {
+        self.emptied.load(StdOrdering::Acquire) && self.is_empty()
+    }
+
+    /// Whether the one job whose outcome arrives here was cancelled.
+    pub(crate) fn was_cancelled(&self) -> bool {
+        lock(&self.arrived)
+            .first()
+            .is_some_and(|(_, outcome)| outcome.is_cancelled())
+    }
+}
+
+impl Desk {
+    pub(super) fn new(layout: Layout) -> Self {
+        Self {
+            arena: Arena::new(layout.arena()),
+            rows: Vec::new(),
+            free_rows: Vec::new(),
+            withdrawn: Vec::new(),
+            n_rows: layout.n_tasks,
+            n_in_flight: 0,
+            rescan_seen: 0,
+            gone: None,
+        }
+    }
+
+    pub(super) fn n_in_flight(&self) -> usize {
+        self.n_in_flight
+    }
+
+    /// A row and so many bytes for a new task.
+    pub(super) fn set_aside(
+        &mut self,
+        board: &Board,
+        needed: u64,
+    ) -> Result<(TaskIndex, Span), Refused> {
+        let capacity = self.arena.capacity();
+        if needed > capacity {
+            return Err(Refused::TooLarge { needed, capacity });
+        }
+        if !self.has_room(board, needed) {
+            return Err(Refused::Full);
+        }
+        let span = self.arena.allocate(needed).ok_or(Refused::Full)?;
+        if let Some(fresh) = self.arena.unensured(span) {
+            if let Err(error) = board.ensure(fresh) {
+                self.arena.give_back(span);
+                return Err(Refused::NoMemory(error));
+            }
+            self.arena.set_ensured(fresh);
+        }
+        let index = self.free_rows.pop().unwrap_or_else(|| {
+            self.rows.push(Row::default());
+            TaskIndex(self.rows.len() as u32 - 1)
+        });
+        Ok((index, span))
+    }
+
+    /// Whether a task of so many bytes could be taken now.
+    pub(super) fn has_room(&mut self, board: &Board, needed: u64) -> bool {
+        if self.free_rows.is_empty() && self.rows.len() >= self.n_rows as usize {
+            let (queue, free_rows) = (board.queue(), &mut self.free_rows);
+            self.withdrawn.retain(|&(position, index)| {
+                let has_passed = queue.has_passed(position);
+                if has_passed {
+                    free_rows.push(index);
+                }
+                !has_passed
+            });
+        }
+        let any_row = !self.free_rows.is_empty() || self.rows.len() < self.n_rows as usize;
+        any_row && self.arena.has(needed)
+    }
+
+    /// Publishes the row, filled by now, for its new tenant.
+    pub(super) fn seat(&mut self, board: &Board, index: TaskIndex, tenant: Tenant) -> TaskId {
+        let row = &mut self.rows[index.0 as usize];
+        row.tenant = Some(tenant);
+        let id = TaskId {
+            index,
+            generation: row.generation,
+        };
+        self.n_in_flight += 1;
+        board.tasks()[index.0 as usize].state.publish(id.generation);
+        row.position = board.queue().append(id);
+        id
+    }
+
+    /// Takes every finished outcome.
+    pub(super) fn drain(&mut self, board: &Board) {
+        let header = board.header();
+        let link = |index| board.task(index).map(|row| &row.next_finished);
+        let whole = header
+            .finished
+            .0
+            .take_all(self.n_rows, link, |index| self.take_if_done(board, index));
+        let rescan = header.rescan.load(Ordering::Acquire);
+        if !whole || rescan != self.rescan_seen {
+            self.rescan_seen = rescan;
+            for index in 0..self.rows.len() {
+                self.take_if_done(board, TaskIndex(index as u32));
+            }
+        }
+    }
+
+    /// Takes a task back if no worker has claimed it; it is answered with `rest`.
+    pub(super) fn withdraw(&mut self, board: &Board, task: TaskId, rest: &Rest) -> bool {
+        let Some(row) = self.rows.get(task.index.0 as usize) else {
+            return false;
+        };
+        let is_here = row.generation == task.generation && row.tenant.is_some();
+        if !is_here
+            || !board.tasks()[task.index.0 as usize]
+                .state
+                .withdraw(task.generation)
+        {
+            return false;
+        }
+        // Not free yet: a new tenant would have a second name in the queue; see `board::queue`.
+        self.withdrawn.push((row.position, task.index));
+        self.deliver(board, task.index, rest.clone());
+        true
+    }
+
+    /// Nobody waits for the outcome any more; whether the task is still here.
+    pub(super) fn silence(&mut self, task: TaskId) -> bool {
+        let row = self
+            .rows
+            .get_mut(task.index.0 as usize)
+            .filter(|row| row.generation == task.generation);
+        let Some(tenant) = row.and_then(|row| row.tenant.as_mut()) else {
+            return false;
+        };
+        tenant.mailbox = None;
+        true
+    }
+
+    /// Takes no task from now on, and answers each one on the board with `rest`.
+    pub(super) fn give_up(&mut self, board: &Board, rest: &Rest, reason: &str) {
+        self.gone.get_or_insert_with(|| reason.into());
+        for index in 0..self.rows.len() {
+            let (index, generation) = (TaskIndex(index as u32), self.rows[index].generation);
+            // Withdrawn first, so that a worker still alive cannot claim what is said never to have run.
+            if !self.withdraw(board, TaskId { index, generation }, rest) {
+                self.deliver(board, index, rest.clone());
+            }
+        }
+    }
+
+    fn take_if_done(&mut self, board: &Board, index: TaskIndex) {
+        let Some(row) = self.rows.get(index.0 as usize) else {
+            return;
+        };
+        if row.tenant.is_some()
+            && board.tasks()[index.0 as usize].state.read(row.generation) == Some(State::Done)
+        {
+            self.deliver(board, index, Rest::Cancelled);
+            self.free_rows.push(index);
+        }
+    }
+
+    /// Reads the outcome, ends the task's generation, frees its memory, and puts it where its caller looks.
+    fn deliver(&mut self, board: &Board, index: TaskIndex, rest: Rest) {
+        let row = &mut self.rows[index.0 as usize];
+        let Some(tenant) = row.tenant.take() else {
+            return;
+        };
+        let shared = &board.tasks()[index.0 as usize];
+        if let Some((mailbox, tag)) = tenant.mailbox {
+            mailbox.put(
+                tag,
+                Outcome::read(board, &shared.progress, &tenant.remembered, rest),
+            );
+        }
+        shared.state.free(row.generation);
+        row.generation = row.generation.wrapping_add(1);
+        self.arena.give_back(tenant.span);
+        self.n_in_flight -= 1;
+    }
+}

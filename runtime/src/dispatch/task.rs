@@ -1,0 +1,97 @@
+//! A chunk of items on its way to the board, and why it may not get there.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::desk::Mailbox;
+use crate::board::{ALIGN, Ordering, Room, Span, TaskRow, round_up};
+use crate::codec::Encoder;
+use crate::error::{Error, ErrorKind};
+
+/// A chunk of items, ready to be put on the board.
+pub(crate) struct NewTask<'a> {
+    pub(crate) shim: i64,
+    pub(crate) job: u64,
+    pub(crate) input: &'a Encoder<'a>,
+    pub(crate) n_items: u32,
+    pub(crate) fixed_output: Option<usize>,
+    /// Expected bytes of all results, where they have no fixed size.
+    pub(crate) heap_len: u64,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) retries: u32,
+    /// Whether the supervisor may single out the item that runs, to end it.
+    pub(crate) guarded: bool,
+    /// Whether no item is to begin after one that failed.
+    pub(crate) ends_at_fault: bool,
+    pub(crate) flush_each: bool,
+    pub(crate) mailbox: &'a Arc<Mailbox>,
+    pub(crate) tag: u64,
+}
+
+impl NewTask<'_> {
+    /// Bytes of the arena for the input and the room.
+    pub(super) fn needed(&self) -> u64 {
+        round_up(self.input.len() as u64, ALIGN)
+            + Room::len(self.n_items, self.fixed_output, self.heap_len)
+    }
+
+    /// Writes what workers need to know, before the row is published.
+    pub(super) fn fill(&self, row: &TaskRow, input: Span, room: Span) {
+        let relaxed = Ordering::Relaxed;
+        row.n_items.store(self.n_items, relaxed);
+        row.shim.store(self.shim as u64, relaxed);
+        row.job.store(self.job, relaxed);
+        row.input_offset.store(input.offset, relaxed);
+        row.input_len.store(input.len, relaxed);
+        row.room_offset.store(room.offset, relaxed);
+        row.room_len.store(room.len, relaxed);
+        let nanos = self.timeout.map_or(0, |limit| {
+            u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX).max(1)
+        });
+        row.timeout_nanos.store(nanos, relaxed);
+        row.retries.store(self.retries, relaxed);
+        row.guarded.store(u32::from(self.guarded), relaxed);
+        row.ends_at_fault
+            .store(u32::from(self.ends_at_fault), relaxed);
+        row.flush_each.store(u32::from(self.flush_each), relaxed);
+        row.progress.reset();
+    }
+}
+
+/// Why a task was not taken.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// No room now.
+    Full,
+    /// No room ever.
+    TooLarge {
+        needed: u64,
+        capacity: u64,
+    },
+    /// Neither the board nor the system has the memory.
+    NoMemory(io::Error),
+    Gone(Arc<str>),
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => Error::new(
+                ErrorKind::QueueFull,
+                "the pool's queue is full: wait for results, or allow more with `max_queued_bytes`",
+            ),
+            Refused::TooLarge { needed, capacity } => Error::new(
+                ErrorKind::QueueFull,
+                format!(
+                    "an item and the room for its result need {needed} bytes, the pool's queue holds {capacity}: \
+                     allow more with `max_queued_bytes`"
+                ),
+            ),
+            Refused::NoMemory(error) => {
+                Error::system("reserve shared memory for the pool's queue", error)
+            }
+            Refused::Gone(reason) => Error::new(ErrorKind::PoolGone, &*reason),
+        }
+    }
+}
