@@ -64,6 +64,8 @@ impl Finished {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -101,5 +103,40 @@ mod tests {
             !finished.take_all(2, |row| links.get(row.0 as usize), |_| ()),
             "a row that is none"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_links_say_it_ends_and_visits_rows_only(
+            head in prop_oneof![0_u64..12, any::<u64>()],
+            links in prop::collection::vec(prop_oneof![0_u32..12, any::<u32>()], 1..10),
+        ) {
+            let links: Vec<_> = links.into_iter().map(AtomicU32::new).collect();
+            let finished = Finished { head: AtomicU64::new(head) };
+            let mut seen = Vec::new();
+            let n_rows = links.len() as u32;
+            let whole = finished.take_all(n_rows, |row| links.get(row.0 as usize), |row| seen.push(row.0));
+            prop_assert!(seen.len() <= links.len());
+            prop_assert!(seen.iter().all(|&row| row < n_rows));
+            // What counts as whole visits no row twice: otherwise it would be a ring.
+            let mut rows = seen.clone();
+            rows.sort_unstable();
+            rows.dedup();
+            prop_assert!(!whole || rows.len() == seen.len());
+            prop_assert!(finished.take_all(n_rows, |_| None, |_| panic!("taken twice")));
+        }
+
+        #[test]
+        fn rows_pushed_in_any_order_are_taken_latest_first(order in Just((0..20_u32).collect::<Vec<_>>()).prop_shuffle()) {
+            let finished = Finished::default();
+            let links: Vec<_> = order.iter().map(|_| AtomicU32::new(7)).collect();
+            for &row in &order {
+                finished.push(TaskIndex(row), &links[row as usize]);
+            }
+            let mut seen = Vec::new();
+            let whole = finished.take_all(20, |row| links.get(row.0 as usize), |row| seen.insert(0, row.0));
+            prop_assert!(whole);
+            prop_assert_eq!(seen, order);
+        }
     }
 }

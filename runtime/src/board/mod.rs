@@ -385,3 +385,6 @@ impl Board {
         header.n_waiting.fetch_sub(1, Ordering::AcqRel);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,6 +88,10 @@ impl Queue<'_> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
     use super::super::task::TaskIndex;
     use super::*;
 
@@ -126,5 +130,27 @@ mod tests {
         }
         assert_eq!(queue.take(|task| task.index.0 == 2), Some(task(2)));
         assert_eq!(queue.take(|_| true), None);
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_queue(steps in prop::collection::vec(any::<bool>(), 1..300)) {
+            let ends = QueueEnds::default();
+            let names: Vec<_> = (0..8).map(|_| AtomicU64::new(0)).collect();
+            let queue = Queue { ends: &ends, names: &names };
+            let (mut model, mut next) = (VecDeque::new(), 0);
+            for is_append in steps {
+                if is_append && model.len() < names.len() {
+                    prop_assert_eq!(queue.append(task(next)), u64::from(next));
+                    model.push_back(next);
+                    next += 1;
+                } else {
+                    prop_assert_eq!(queue.looks_empty(), model.is_empty());
+                    let taken = queue.take(|_| true);
+                    prop_assert_eq!(taken, model.pop_front().map(task));
+                    prop_assert!(taken.is_none_or(|task| queue.has_passed(u64::from(task.index.0))));
+                }
+            }
+        }
     }
 }

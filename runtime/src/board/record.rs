@@ -144,3 +144,38 @@ impl<const N: usize> Text<N> {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU8;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text() -> Text<16> {
+        Text {
+            len: AtomicU32::new(0),
+            bytes: [const { AtomicU8::new(0) }; 16],
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_read_as_written_up_to_its_room(written in "\\PC{0,12}") {
+            let text = text();
+            text.write(&written);
+            prop_assert_eq!(text.is_empty(), written.is_empty());
+            let cut = &written.as_bytes()[..written.len().min(16)];
+            prop_assert_eq!(text.read(), String::from_utf8_lossy(cut));
+            text.clear();
+            prop_assert_eq!(text.read(), "");
+        }
+
+        #[test]
+        fn any_bytes_and_any_length_are_some_text(len in any::<u32>(), bytes in any::<[u8; 16]>()) {
+            let text = Text::<16> { len: AtomicU32::new(len), bytes: bytes.map(AtomicU8::new) };
+            prop_assert!(text.read().chars().count() <= 16);
+        }
+    }
+}

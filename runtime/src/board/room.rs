@@ -132,6 +132,8 @@ impl Fault {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -143,6 +145,41 @@ mod tests {
             assert!(room.cell(6).offset + room.cell(6).len <= room.heap().offset);
             assert_eq!(room.heap().offset + room.heap().len, span.offset + span.len);
             assert_eq!(room.heap().len, 128);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_cell_and_fault_has_its_own_place_in_the_room(
+            n_items in 1_u32..20_000,
+            fixed in prop::option::of(0_usize..1000),
+            heap_len in 0_u64..1 << 20,
+            start in 0_u64..1 << 40,
+        ) {
+            let span = Span::new(start * ALIGN, Room::len(n_items, fixed, heap_len));
+            let room = Room::new(span, n_items, fixed);
+            let parts = [room.fault(0), room.fault(n_items - 1), room.cell(0), room.cell(n_items - 1), room.heap()];
+            for part in parts {
+                prop_assert!(span.contains(part), "{part:?}");
+            }
+            prop_assert!(n_items < 2 || room.fault(0).offset + room.fault(0).len <= room.fault(1).offset);
+            prop_assert!(n_items < 2 || room.cell(0).offset + room.cell(0).len <= room.cell(1).offset);
+            prop_assert!(room.fault(n_items - 1).offset + FAULT_LEN <= room.cell(0).offset);
+            prop_assert_eq!(room.cells(n_items).offset, room.cell(0).offset);
+            prop_assert!(room.cells(n_items).offset + room.cells(n_items).len <= room.heap().offset);
+            prop_assert!(room.heap().len >= heap_len);
+            prop_assert!(room.heap().offset.is_multiple_of(ALIGN), "the codec aligns plain data to 16");
+            prop_assert!(fixed.is_some() || room.cell(n_items - 1).offset.is_multiple_of(8));
+        }
+
+        #[test]
+        fn words_are_a_fault_or_none(words in any::<[u64; 4]>(), kind in 0_u64..10) {
+            let [name, detail, offset, len] = words;
+            let words = [kind << 32 | name & 0xffff_ffff, detail, offset, len];
+            match Fault::from_words(words) {
+                Some(fault) => prop_assert_eq!(fault.to_words(), words),
+                None => prop_assert!(kind == 0 || kind > 7),
+            }
         }
     }
 

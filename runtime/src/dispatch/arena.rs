@@ -84,6 +84,8 @@ impl Arena {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -121,5 +123,38 @@ mod tests {
         }
         held.into_iter().for_each(|span| arena.give_back(span));
         assert_eq!(arena.allocate(64 * 1024), Some(Span::new(0, 64 * 1024)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_it_says_it_has_it_gives_within_its_area_and_on_pages_asked_for(
+            lens in prop::collection::vec((0_u64..300_000, any::<prop::sample::Index>(), any::<bool>()), 1..100),
+        ) {
+            let area = Span::new(8192, 1 << 20);
+            let mut arena = Arena::new(area);
+            let (mut held, mut ensured) = (Vec::new(), area.offset);
+            for (len, place, give_back) in lens {
+                if give_back && !held.is_empty() {
+                    arena.give_back(held.swap_remove(place.index(held.len())));
+                }
+                let has = arena.has(len);
+                let span = arena.allocate(len);
+                prop_assert_eq!(span.is_some(), has);
+                let Some(span) = span else { continue };
+                prop_assert!(area.contains(span) && span.len >= len && span.offset.is_multiple_of(ALIGN));
+                if let Some(fresh) = arena.unensured(span) {
+                    prop_assert_eq!(fresh.offset, ensured, "no page is left out or asked for twice");
+                    prop_assert!(area.contains(fresh));
+                    arena.set_ensured(fresh);
+                    ensured = fresh.offset + fresh.len;
+                }
+                prop_assert!(len == 0 || span.offset + span.len <= ensured);
+                held.push(span);
+            }
+            let n_bytes: u64 = held.iter().map(|span| span.len).sum();
+            prop_assert_eq!(arena.free.values().sum::<u64>(), area.len - n_bytes);
+            held.into_iter().for_each(|span| arena.give_back(span));
+            prop_assert_eq!(arena.allocate(area.len), Some(area));
+        }
     }
 }

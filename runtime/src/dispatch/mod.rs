@@ -348,3 +348,6 @@ impl fmt::Debug for Dispatch {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -284,3 +284,6 @@ impl Supervisor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+use super::socket::seqpacket_pair;
 
 /// An open descriptor of the crate's, close-on-exec, closed on drop, and on record while it lives.
 pub(crate) struct Fd(OwnedFd);
@@ -78,8 +79,7 @@ impl Drop for Fd {
 ///
 /// No two descriptors are free for that socket. Some may have been closed by then; the child should end.
 pub(crate) fn hang_up_ours_except(keep: &[&Fd]) -> io::Result<()> {
-    let flags = SockFlag::SOCK_CLOEXEC;
-    let (hung_up, other_end) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+    let (hung_up, other_end) = seqpacket_pair()?;
     drop(other_end);
     let kept = |number: &i32| keep.iter().any(|fd| fd.raw() == *number);
     recorded()

@@ -10,24 +10,20 @@
 //!
 //! # Safety
 //!
-//! Receiving is written out over `libc`, since where a message's descriptors do not all fit `nix` gives an error and
-//! leaks those that did. The kernel writes into two buffers of this process only while `recvmsg` runs, and reports
-//! in the header how much it wrote; the control messages are walked with the macros of `cmsg(3)`, within that length.
+//! Written out over `libc`: where a message's descriptors do not all fit, `nix` gives an error and leaks those that
+//! did. The kernel reads and writes buffers of this process only while a call runs, and reports in the header how
+//! much it wrote; control messages are walked with the macros of `cmsg(3)`, within that length.
 
 #![expect(
     unsafe_code,
     reason = "control messages are read through pointers, received descriptors are adopted"
 )]
 
-use std::io::{self, IoSlice};
-use std::mem;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::io;
+use std::mem::{self, MaybeUninit};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, getsockopt, sendmsg, socketpair,
-    sockopt,
-};
 
 use super::fd::Fd;
 
@@ -61,12 +57,7 @@ pub(crate) struct Received {
 impl Channel {
     /// Two ends, connected to each other.
     pub(crate) fn pair() -> io::Result<(Channel, Channel)> {
-        let (one, other) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )?;
+        let (one, other) = seqpacket_pair()?;
         Ok((Channel::from_fd(one.into()), Channel::from_fd(other.into())))
     }
 
@@ -87,28 +78,41 @@ impl Channel {
     /// EPIPE: the other end is closed. EMSGSIZE: more bytes than the socket's buffer holds (about 200 KiB). Kind
     /// `InvalidInput`: no bytes, or more than 253 descriptors.
     pub(crate) fn send(&self, bytes: &[u8], fds: &[&Fd]) -> io::Result<()> {
-        self.send_with(bytes, fds, MsgFlags::MSG_NOSIGNAL)
+        self.send_with(bytes, fds, libc::MSG_NOSIGNAL)
     }
 
     /// Sends one message unless that would have to wait: then the error's kind is `WouldBlock`.
     ///
     /// For a sender that a receiver gone mad must not be able to stop.
     pub(crate) fn try_send(&self, bytes: &[u8], fds: &[&Fd]) -> io::Result<()> {
-        self.send_with(bytes, fds, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT)
+        self.send_with(bytes, fds, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
     }
 
-    fn send_with(&self, bytes: &[u8], fds: &[&Fd], flags: MsgFlags) -> io::Result<()> {
+    fn send_with(&self, bytes: &[u8], fds: &[&Fd], flags: i32) -> io::Result<()> {
+        let refused = |why| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         if bytes.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "a message of no bytes means a closed channel",
-            ));
+            return refused("a message of no bytes means a closed channel");
         }
-        let numbers: Vec<i32> = fds.iter().map(|fd| fd.raw()).collect();
-        let rights = [ControlMessage::ScmRights(&numbers)];
-        let control = if numbers.is_empty() { &[] } else { &rights[..] };
+        if fds.len() > MOST_FDS {
+            return refused("more descriptors than one message can carry");
+        }
+        let mut control = Control([0; CONTROL_LEN]);
+        let mut part = libc::iovec {
+            iov_base: bytes.as_ptr().cast_mut().cast(),
+            iov_len: bytes.len(),
+        };
+        // SAFETY: for this C struct of integers and pointers all zeros is a value: no address, no buffers, no flags.
+        let mut header: libc::msghdr = unsafe { mem::zeroed() };
+        header.msg_iov = &raw mut part;
+        header.msg_iovlen = 1;
+        if !fds.is_empty() {
+            header.msg_control = (&raw mut control).cast();
+            write_rights(&mut header, fds);
+        }
         loop {
-            match sendmsg::<()>(self.fd.raw(), &[IoSlice::new(bytes)], control, flags, None) {
+            // SAFETY: `header` describes buffers of this frame and its caller, which the kernel only reads.
+            let sent = unsafe { libc::sendmsg(self.fd.raw(), &raw const header, flags) };
+            match Errno::result(sent) {
                 Err(error) if is_passing(error) => {}
                 // A message of this type of socket is taken whole or not at all: the length says nothing.
                 sent => return Ok(sent.map(drop)?),
@@ -167,8 +171,67 @@ impl Channel {
     ///
     /// 0 if that process is not visible from here, being in a pid namespace further out.
     pub(crate) fn peer_pid(&self) -> io::Result<u32> {
-        let credentials = getsockopt(&self.fd, sockopt::PeerCredentials)?;
-        Ok(credentials.pid().unsigned_abs())
+        let credentials: libc::ucred = option(&self.fd, libc::SO_PEERCRED)?;
+        Ok(credentials.pid.unsigned_abs())
+    }
+
+    /// Whether it carries whole messages, as the ends of a [`pair`](Self::pair) do.
+    pub(crate) fn is_seqpacket(&self) -> bool {
+        option::<i32>(&self.fd, libc::SO_TYPE).is_ok_and(|kind| kind == libc::SOCK_SEQPACKET)
+    }
+}
+
+/// Two connected sockets for whole messages, close-on-exec.
+pub(super) fn seqpacket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [-1; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: the kernel writes two numbers into the array.
+    Errno::result(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) })?;
+    // SAFETY: the kernel has just opened them for this process, and nobody else knows the numbers.
+    let ends = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+    Ok(ends.into())
+}
+
+/// The value of a socket option whose C type is `T`: integers only, for which all zeros is a value.
+fn option<T: Copy>(socket: &impl std::os::fd::AsFd, name: i32) -> io::Result<T> {
+    let socket: BorrowedFd<'_> = socket.as_fd();
+    let mut value = MaybeUninit::<T>::zeroed();
+    let mut len = size_of::<T>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes, which is the size of `value`.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            name,
+            value.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    Errno::result(result)?;
+    // SAFETY: zeroed before and partly or wholly overwritten by the kernel; any bytes are a value of these types.
+    Ok(unsafe { value.assume_init() })
+}
+
+/// Puts the numbers of `fds` into the control buffer of `header`, which is zeroed and large enough for them.
+fn write_rights(header: &mut libc::msghdr, fds: &[&Fd]) {
+    let data_len = fds.len() * size_of::<i32>();
+    // SAFETY: CMSG_SPACE only computes.
+    header.msg_controllen = unsafe { libc::CMSG_SPACE(data_len as u32) } as _;
+    // SAFETY: `header` names a control buffer with room for a first message, see `CONTROL_LEN`.
+    let message = unsafe { libc::CMSG_FIRSTHDR(header) };
+    // SAFETY: the pointer above is not null, aligned, and the buffer is this thread's own.
+    let message = unsafe { &mut *message };
+    message.cmsg_level = libc::SOL_SOCKET;
+    message.cmsg_type = libc::SCM_RIGHTS;
+    // SAFETY: CMSG_LEN only computes.
+    message.cmsg_len = unsafe { libc::CMSG_LEN(data_len as u32) } as _;
+    // SAFETY: `message` is the header just written; its data follow it in the buffer.
+    let data = unsafe { libc::CMSG_DATA(message) }.cast::<i32>();
+    for (place, fd) in fds.iter().enumerate() {
+        // SAFETY: at most `MOST_FDS` numbers, for which the buffer has room behind the header.
+        let place = unsafe { data.add(place) };
+        // SAFETY: inside the buffer, as above; nothing is said about its alignment.
+        unsafe { place.write_unaligned(fd.raw()) };
     }
 }
 

@@ -321,7 +321,16 @@ pub(crate) mod usage {
 }
 
 pub(crate) mod signals {
+    use super::{Never, io, unsupported};
+
+    #[derive(Debug)]
+    pub(crate) struct AllBlocked(Never);
+
     pub(crate) fn reset_for_worker() {}
+
+    pub(crate) fn block_all() -> io::Result<AllBlocked> {
+        unsupported()
+    }
 }
 
 #[cfg(test)]

@@ -17,13 +17,12 @@
     reason = "an inherited descriptor is adopted, the environment is changed"
 )]
 
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::parent_id;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::socket::{SockType, getsockopt, sockopt};
 
 use super::error::StartError;
 use super::hello::Hello;
@@ -97,12 +96,10 @@ fn prepare(
     // Before anything else is opened, which would become a standard stream.
     stdio::ensure_standard_fds().map_err(StartError::system("open /dev/null"))?;
 
-    let kind = getsockopt(&channel.fd().as_fd(), sockopt::SockType)
-        .map_err(|errno| StartError::system("getsockopt(SO_TYPE)")(errno.into()))?;
     let peer_pid = channel
         .peer_pid()
         .map_err(StartError::system("getsockopt(SO_PEERCRED)"))?;
-    if kind != SockType::SeqPacket || peer_pid != parent_id() || peer_pid != marker.program_pid {
+    if !channel.is_seqpacket() || peer_pid != parent_id() || peer_pid != marker.program_pid {
         return Err(StartError::NotTheParent);
     }
     let program = Pidfd::open(peer_pid).map_err(StartError::system("pidfd_open"))?;
