@@ -371,18 +371,31 @@ impl Board {
         }
     }
 
-    /// Program: sleeps until something is finished or `timeout` is over, unless `ready` says it is already.
-    pub(crate) fn sleep_caller(&self, timeout: std::time::Duration, ready: impl FnOnce() -> bool) {
+    /// Program: sleeps until something is finished or `timeout` is over, unless `ready` says it is already. Returns
+    /// whether there was anything to hear.
+    pub(crate) fn sleep_caller(
+        &self,
+        timeout: std::time::Duration,
+        ready: impl FnOnce() -> bool,
+    ) -> bool {
         let header = self.header();
         let seen = header.done_bell.load(Ordering::Acquire);
         header.n_waiting.fetch_add(1, Ordering::AcqRel);
         // SeqCst: pairs with the fence in `wake_callers`: either the finisher sees that somebody waits, or
         // `ready` sees what it finished.
         fence(Ordering::SeqCst);
-        if !ready() {
+        let is_ready = ready();
+        if !is_ready {
             crate::sys::futex::wait(&header.done_bell, seen, Some(timeout));
         }
         header.n_waiting.fetch_sub(1, Ordering::AcqRel);
+        is_ready || header.done_bell.load(Ordering::Relaxed) != seen
+    }
+
+    /// Whether this worker sleeps on its bell, or says so.
+    pub(crate) fn is_asleep(&self, worker: WorkerIndex) -> bool {
+        let word = self.header().sleeping.get(usize::from(worker.0) / 64);
+        word.is_some_and(|word| word.load(Ordering::Relaxed) & (1 << (worker.0 % 64)) != 0)
     }
 }
 

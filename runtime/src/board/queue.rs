@@ -52,6 +52,14 @@ impl Queue<'_> {
         tail
     }
 
+    /// The one producer: brings a `head` back that a worker gone mad has set beyond the tail.
+    pub(crate) fn mend(&self) {
+        let tail = self.ends.tail.0.load(Ordering::Relaxed);
+        if self.ends.head.0.load(Ordering::Relaxed) > tail {
+            self.ends.head.0.store(tail, Ordering::Release);
+        }
+    }
+
     /// Whether no worker will look at this position again.
     pub(crate) fn has_passed(&self, position: u64) -> bool {
         self.ends.head.0.load(Ordering::Acquire) > position

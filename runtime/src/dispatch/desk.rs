@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::Refused;
 use super::arena::Arena;
+use super::audit::Wrong;
 use super::outcome::{Outcome, Remembered, Rest};
 use crate::board::{Board, Layout, Ordering, Span, State, TaskId, TaskIndex};
 use crate::supervisor::lock;
@@ -39,6 +40,8 @@ pub(super) struct Tenant {
     remembered: Remembered,
     /// Nobody, once the caller has turned away.
     mailbox: Option<(Arc<Mailbox>, u64)>,
+    /// What the last audit found.
+    wrong: Option<Wrong>,
 }
 
 impl Tenant {
@@ -52,6 +55,7 @@ impl Tenant {
             span,
             remembered,
             mailbox: Some((Arc::clone(mailbox), tag)),
+            wrong: None,
         }
     }
 }
@@ -230,16 +234,52 @@ impl Desk {
         }
     }
 
-    fn take_if_done(&mut self, board: &Board, index: TaskIndex) {
-        let Some(row) = self.rows.get(index.0 as usize) else {
+    pub(super) fn n_rows_used(&self) -> u32 {
+        self.rows.len() as u32
+    }
+
+    /// The task that sits at this row now.
+    pub(super) fn task_at(&self, index: TaskIndex) -> Option<TaskId> {
+        let row = self
+            .rows
+            .get(index.0 as usize)
+            .filter(|row| row.tenant.is_some())?;
+        Some(TaskId {
+            index,
+            generation: row.generation,
+        })
+    }
+
+    /// Notes what looks wrong with the task at this row; gives what did before.
+    pub(super) fn suspect(&mut self, index: TaskIndex, wrong: Option<Wrong>) -> Option<Wrong> {
+        let tenant = self
+            .rows
+            .get_mut(index.0 as usize)
+            .and_then(|row| row.tenant.as_mut());
+        tenant.and_then(|tenant| std::mem::replace(&mut tenant.wrong, wrong))
+    }
+
+    /// Puts the name of a task that waits into the queue once more.
+    pub(super) fn name_again(&mut self, board: &Board, task: TaskId) {
+        board.queue().mend();
+        if let Some(row) = self.rows.get_mut(task.index.0 as usize) {
+            row.position = board.queue().append(task);
+        }
+        board.wake_worker();
+    }
+
+    pub(super) fn take_if_done(&mut self, board: &Board, index: TaskIndex) {
+        let Some(task) = self.task_at(index) else {
             return;
         };
-        if row.tenant.is_some()
-            && board.tasks()[index.0 as usize].state.read(row.generation) == Some(State::Done)
-        {
-            self.deliver(board, index, Rest::Cancelled);
-            self.free_rows.push(index);
+        if board.tasks()[index.0 as usize].state.read(task.generation) == Some(State::Done) {
+            self.deliver_and_free(board, index, Rest::Cancelled);
         }
+    }
+
+    pub(super) fn deliver_and_free(&mut self, board: &Board, index: TaskIndex, rest: Rest) {
+        self.deliver(board, index, rest);
+        self.free_rows.push(index);
     }
 
     /// Reads the outcome, ends the task's generation, frees its memory, and puts it where its caller looks.

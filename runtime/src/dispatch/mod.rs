@@ -15,6 +15,7 @@
 //! The lock around the desk is the program's own; no worker can hold it, and no user code runs under it.
 
 mod arena;
+mod audit;
 mod desk;
 mod outcome;
 mod task;
@@ -215,7 +216,10 @@ impl Dispatch {
                 self.drain();
                 ready()
             };
-            self.board.sleep_caller(left.min(LIVENESS), drained_ready);
+            let slice = left.min(LIVENESS);
+            if !self.board.sleep_caller(slice, drained_ready) && slice == LIVENESS {
+                lock(&self.desk).audit(&self.board);
+            }
         }
     }
 

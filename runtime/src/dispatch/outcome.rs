@@ -12,6 +12,7 @@ use crate::argument::ByValue;
 use crate::board::{Board, Cell, Fault, FaultKind, Ordering, Progress, Room, Span};
 use crate::codec::Decoder;
 use crate::error::JobError;
+use crate::sys;
 
 /// What the program remembers of a task while it is on the board.
 #[derive(Clone, Copy, Debug)]
@@ -107,13 +108,14 @@ impl Outcome {
     pub(super) fn read(board: &Board, progress: &Progress, task: &Remembered, rest: Rest) -> Self {
         // Acquire: a task lost to a dead supervisor is read without its state saying that it is done.
         let done = progress.done.load(Ordering::Acquire).min(task.n_items);
+        let mut reader = Reader::new(board);
         let room = Room::new(task.room, task.n_items, task.fixed_output);
         Self {
             n_items: task.n_items,
             done,
             started: progress.started.load(Ordering::Relaxed),
-            results: read_results(board, &room, task, done),
-            faults: read_faults(board, &room, task.n_items, progress),
+            results: reader.read(&room, task, done),
+            faults: reader.read_faults(&room, task.n_items, progress),
             rest,
             limits: task.limits,
             worker_pid: progress.worker_pid.load(Ordering::Relaxed),
@@ -232,61 +234,87 @@ impl Outcome {
     }
 }
 
-fn read_results(board: &Board, room: &Room, task: &Remembered, done: u32) -> Results {
-    let mut bytes = Vec::new();
-    match task.fixed_output {
-        Some(len) => {
-            board.read_into(room.cells(done), &mut bytes);
-            Results::Fixed { len, bytes }
-        }
-        None => {
-            let places = (0..done)
-                .map(|item| read_result(board, room.cell(item), &mut bytes))
-                .collect();
-            Results::Anywhere { places, bytes }
-        }
-    }
+/// Copies what a worker says are results into private memory, within reason.
+struct Reader<'board> {
+    board: &'board Board,
+    /// Bytes to copy before the next look at the memory there is.
+    unasked: u64,
 }
 
-/// Copies the result that a cell points to; `None` for a cell that points to no place of results.
-fn read_result(board: &Board, cell: Span, bytes: &mut Vec<u8>) -> Option<Range<usize>> {
-    let [offset, len] = board
-        .words::<2>(cell.offset)?
-        .each_ref()
-        .map(|word| word.load(Ordering::Relaxed)) as Cell;
-    let span = Span::new(offset, len);
-    if !board.layout().holds_result(span) {
-        return None;
-    }
-    // The codec aligns plain data relative to the start of the stream, and reads it faster there.
-    bytes.resize(bytes.len().next_multiple_of(16), 0);
-    let start = bytes.len();
-    board
-        .read_into(span, bytes)
-        .then_some(start)
-        .map(|start| start..bytes.len())
-}
+impl<'board> Reader<'board> {
+    /// Copied without a look at the memory there is.
+    const SMALL: u64 = 64 << 20;
 
-fn read_faults(
-    board: &Board,
-    room: &Room,
-    n_items: u32,
-    progress: &Progress,
-) -> Vec<(Fault, Vec<u8>)> {
-    let n_faults = progress.n_faults.load(Ordering::Relaxed).min(n_items);
-    let read = |place| {
-        let words = board
-            .words::<4>(room.fault(place).offset)?
-            .each_ref()
-            .map(|word| word.load(Ordering::Relaxed));
-        let fault = Fault::from_words(words)?;
+    fn new(board: &'board Board) -> Self {
+        Self {
+            board,
+            unasked: Self::SMALL,
+        }
+    }
+
+    fn read(&mut self, room: &Room, task: &Remembered, done: u32) -> Results {
+        let mut bytes = Vec::new();
+        match task.fixed_output {
+            Some(len) => {
+                self.board.read_into(room.cells(done), &mut bytes);
+                Results::Fixed { len, bytes }
+            }
+            None => {
+                let places = (0..done)
+                    .map(|item| self.read_result(room.cell(item), &mut bytes))
+                    .collect();
+                Results::Anywhere { places, bytes }
+            }
+        }
+    }
+
+    /// Copies the result that a cell points to; `None` for a cell that points to no place of results.
+    fn read_result(&mut self, cell: Span, bytes: &mut Vec<u8>) -> Option<Range<usize>> {
+        let words = self.board.words::<2>(cell.offset)?;
+        let [offset, len]: Cell = words.each_ref().map(|word| word.load(Ordering::Relaxed));
+        // The codec aligns plain data relative to the start of the stream, and reads it faster there.
+        bytes.resize(bytes.len().next_multiple_of(16), 0);
+        let start = bytes.len();
+        self.copy(Span::new(offset, len), bytes)
+            .then_some(start)
+            .map(|start| start..bytes.len())
+    }
+
+    /// Appends bytes from a place of results. A worker gone mad may point to gigabytes that nobody wrote: their
+    /// copy, and the pages that reading brings into being, must not take memory that is not there.
+    fn copy(&mut self, span: Span, to: &mut Vec<u8>) -> bool {
+        if !self.board.layout().holds_result(span) {
+            return false;
+        }
+        if span.len > self.unasked {
+            if span.len.saturating_mul(2) > sys::available_memory() {
+                return false;
+            }
+            self.unasked = Self::SMALL;
+        }
+        self.unasked = self.unasked.saturating_sub(span.len);
+        self.board.read_into(span, to)
+    }
+
+    fn read_faults(
+        &mut self,
+        room: &Room,
+        n_items: u32,
+        progress: &Progress,
+    ) -> Vec<(Fault, Vec<u8>)> {
+        let n_faults = progress.n_faults.load(Ordering::Relaxed).min(n_items);
+        let mut faults: Vec<_> = (0..n_faults)
+            .filter_map(|place| self.read_fault(room.fault(place)))
+            .collect();
+        faults.sort_by_key(|(fault, _)| fault.item);
+        faults
+    }
+
+    fn read_fault(&mut self, span: Span) -> Option<(Fault, Vec<u8>)> {
+        let words = self.board.words::<4>(span.offset)?;
+        let fault = Fault::from_words(words.each_ref().map(|word| word.load(Ordering::Relaxed)))?;
         let mut payload = Vec::new();
-        if board.layout().holds_result(fault.payload) {
-            board.read_into(fault.payload, &mut payload);
-        }
+        self.copy(fault.payload, &mut payload);
         Some((fault, payload))
-    };
-    let mut faults: Vec<_> = (0..n_faults).filter_map(read).collect();
-    faults.sort_by_key(|(fault, _)| fault.item);
-    faults
+    }
 }

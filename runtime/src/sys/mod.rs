@@ -23,7 +23,7 @@ pub(crate) use crash::{PanicReport, WordsBuffer, take_panic};
 pub(crate) use errno::{EBADF, EIO};
 pub(crate) use fd::Fd;
 pub(crate) use memory::{Mapping, memfd, page_size};
-pub(crate) use memory_limits::total_memory;
+pub(crate) use memory_limits::{available_memory, total_memory};
 pub(crate) use pidfd::{Ended, Pidfd, SIGKILL, SIGTERM, exit_status, signal_name};
 pub(crate) use poll::PollSet;
 pub(crate) use process::{Forked, exit_now, fork, parent_pid, pid};

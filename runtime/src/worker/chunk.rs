@@ -155,6 +155,7 @@ impl<'board> Chunk<'board> {
         }
         let attempt = progress.attempt.load(Ordering::Relaxed);
         if attempt < self.row.retries.load(Ordering::Relaxed) {
+            self.lower_guard();
             progress.attempt.store(attempt + 1, Ordering::Relaxed);
             self.rest = self.item.clone();
             return;
@@ -187,15 +188,21 @@ impl<'board> Chunk<'board> {
         }
     }
 
+    /// The present item ends here, unless the supervisor has ended it already.
+    #[inline]
+    fn lower_guard(&self) {
+        if self.guarded && !self.row.progress.guard.lower(self.next) {
+            wait_for_the_end();
+        }
+    }
+
     #[inline]
     fn count(&mut self) {
         if self.flush_each {
             sys::flush_stdio();
         }
+        self.lower_guard();
         let progress = &self.row.progress;
-        if self.guarded && !progress.guard.lower(self.next) {
-            wait_for_the_end();
-        }
         if !self.record.words.is_empty() {
             // Of a panic that the job dealt with by itself.
             self.record.words.clear();
