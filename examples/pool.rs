@@ -73,10 +73,10 @@ fn main() -> Result<(), procession::Error> {
     println!("{multi_res:?}");
 
     let begin = Instant::now();
-    let chains = pool_map!(in &pool, longest_collatz_chain, (1..4_000_000).step_by(20_000))?;
+    let chains = pool_map!(in &pool, longest_collatz_chain, (1..10_000_000).step_by(20_000))?;
     let elapsed = begin.elapsed();
     println!(
-        "longest Collatz chain below 4,000,000: {} steps",
+        "longest Collatz chain below 10,000,000: {} steps",
         chains.iter().max().unwrap_or(&0)
     );
     report(&pool, elapsed.as_secs_f64());

@@ -15,7 +15,7 @@ fn prints_the_tutorials_lines_and_a_row_for_each_worker() {
     assert_eq!(*squares, "[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]");
     assert_eq!(*one, "4");
     assert_eq!(ten, squares);
-    assert_eq!(*chain, "longest Collatz chain below 4,000,000: 596 steps");
+    assert_eq!(*chain, "longest Collatz chain below 10,000,000: 685 steps");
     assert_eq!(
         head.split_whitespace().collect::<Vec<_>>(),
         ["worker", "jobs", "busy", "CPU"]
@@ -32,7 +32,7 @@ fn prints_the_tutorials_lines_and_a_row_for_each_worker() {
     let jobs = rows
         .iter()
         .map(|row| row[1].parse::<u64>().expect("a number of jobs"));
-    assert_eq!(jobs.sum::<u64>(), 10 + 1 + 10 + 200);
+    assert_eq!(jobs.sum::<u64>(), 10 + 1 + 10 + 500);
     for row in &rows {
         assert!(
             row[1] != "0" && row[4].parse::<f64>().is_ok_and(|cpu| cpu > 0.0),

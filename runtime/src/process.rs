@@ -42,7 +42,6 @@ pub struct Process<R> {
 const HEAP_LEN: u64 = 4096;
 
 pub(crate) fn spawn<J: Job<Item>, Item>(args: &Item) -> Result<Process<J::Output>, Error> {
-    let link = Link::of_program()?;
     let terms = CallTerms::of_job::<J, Item>()?;
     let mut encoder = Encoder::new();
     encode_call::<J, Item>(args, &mut encoder)?;
@@ -63,8 +62,10 @@ pub(crate) fn spawn<J: Job<Item>, Item>(args: &Item) -> Result<Process<J::Output
         name: J::NAME,
         initializer_args: &[],
     };
-    let dispatch = Dispatch::make(link, &plan, |dispatch| {
-        Ok(dispatch.try_publish(&task).map(drop)?)
+    let dispatch = Link::with_program(|link| {
+        Dispatch::make(link, &plan, |dispatch| {
+            Ok(dispatch.try_publish(&task).map(drop)?)
+        })
     })?;
     Ok(Process {
         dispatch,

@@ -34,6 +34,23 @@ pub fn below(pid: u32) -> Vec<u32> {
     found
 }
 
+/// All processes that run and were started with `variable` (`NAME=value`) in their environment, and all forked from
+/// them, whoever their parent is by now.
+pub fn started_with(variable: &str) -> Vec<u32> {
+    let has_variable = |pid: &u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment
+            .split(|&byte| byte == 0)
+            .any(|entry| entry == variable.as_bytes())
+    };
+    fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| has_variable(pid) && is_alive(*pid))
+        .collect()
+}
+
 /// Whether the process runs; one that has ended and was not reaped does not.
 pub fn is_alive(pid: u32) -> bool {
     Stat::of(pid).is_some_and(|stat| !stat.has_ended())

@@ -85,6 +85,11 @@ impl Victim {
         self.child.wait().expect("a child of ours");
     }
 
+    /// Waits for its end alone, whoever else holds its standard output and error.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("a child of ours")
+    }
+
     /// Waits for its end and for the end of all that holds its standard output and error.
     ///
     /// # Panics

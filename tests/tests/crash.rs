@@ -175,13 +175,17 @@ fn a_stack_overflow_is_told_by_name() {
     let _test = begin();
     let (signal, last_words) = killed(End::StackOverflow);
     assert_eq!(signal, 11);
-    assert!(last_words.contains("overflowed its stack"), "{last_words:?}");
+    assert!(
+        last_words.contains("overflowed its stack"),
+        "{last_words:?}"
+    );
 }
 
 #[test]
 fn a_stack_overflow_of_a_jobs_own_thread_is_a_death_like_any_other() {
     let _test = begin();
-    assert_eq!(killed(End::StackOverflowInThread).0, 11);
+    // Told by std's handler or by nobody, see the crate's documentation.
+    assert!([6, 11].contains(&killed(End::StackOverflowInThread).0));
 }
 
 #[test]

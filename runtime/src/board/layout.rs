@@ -110,9 +110,13 @@ impl Layout {
         )
     }
 
-    /// Where the bytes of a result may lie.
-    pub(crate) fn holds_result(self, span: Span) -> bool {
-        self.arena().contains(span) || self.regions().contains(span)
+    /// The region that all of `span` lies in.
+    pub(super) fn region_around(self, span: Span) -> Option<Span> {
+        let place = span.offset.checked_sub(self.regions().offset)? / self.region_len.max(1);
+        let place = u32::try_from(place)
+            .ok()
+            .filter(|&place| place <= self.n_workers)?;
+        Some(self.region(place)).filter(|region| region.contains(span))
     }
 
     /// All of it.

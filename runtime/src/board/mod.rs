@@ -47,9 +47,9 @@ pub(crate) use finished::Finished;
 pub(crate) use layout::{ALIGN, Layout, MAX_WORKERS, Span, round_up};
 pub(crate) use queue::{Line, Queue, QueueEnds};
 pub(crate) use record::{Phase, Text, WorkerRecord};
-pub(crate) use region::{Log, LogEnds};
+pub(crate) use region::{Log, LogEnds, is_block_of};
 pub(crate) use room::{Cell, Fault, FaultKind, Room};
-pub(crate) use task::{Progress, State, TaskId, TaskIndex, TaskRow, WorkerIndex};
+pub(crate) use task::{MAX_ITEMS, Progress, State, TaskId, TaskIndex, TaskRow, Try, WorkerIndex};
 
 use crate::sys::{Fd, Mapping, WordsBuffer, memfd};
 
@@ -249,13 +249,16 @@ impl Board {
         true
     }
 
-    /// Appends a private copy of bytes on the board to `to`; false where the span leaves the board.
+    /// Appends a private copy of bytes on the board to `to`; false where the span leaves the board or private memory
+    /// cannot hold it.
     pub(crate) fn read_into(&self, span: Span, to: &mut Vec<u8>) -> bool {
         let Some(from) = self.pointer(span) else {
             return false;
         };
         let len = span.len as usize;
-        to.reserve(len);
+        if to.try_reserve(len).is_err() {
+            return false;
+        }
         let spare = to.spare_capacity_mut();
         // SAFETY:
         // - `from` is valid for `len` bytes, as checked, and the spare capacity holds as many; they are
@@ -356,7 +359,11 @@ impl Board {
         if found.is_none() {
             record.bell.sleep(seen, timeout);
         }
-        word.fetch_and(!bit, Ordering::AcqRel);
+        let was_set = word.fetch_and(!bit, Ordering::AcqRel) & bit != 0;
+        if found.is_some() && !was_set {
+            // Somebody took the bit to have this worker see to another task than the one it found.
+            self.wake_worker();
+        }
         found
     }
 
@@ -371,25 +378,25 @@ impl Board {
         }
     }
 
-    /// Program: sleeps until something is finished or `timeout` is over, unless `ready` says it is already. Returns
-    /// whether there was anything to hear.
-    pub(crate) fn sleep_caller(
-        &self,
-        timeout: std::time::Duration,
-        ready: impl FnOnce() -> bool,
-    ) -> bool {
+    /// Program: sleeps until something is finished or `timeout` is over, unless `ready` says it is already.
+    pub(crate) fn sleep_caller(&self, timeout: std::time::Duration, ready: impl FnOnce() -> bool) {
         let header = self.header();
         let seen = header.done_bell.load(Ordering::Acquire);
         header.n_waiting.fetch_add(1, Ordering::AcqRel);
         // SeqCst: pairs with the fence in `wake_callers`: either the finisher sees that somebody waits, or
         // `ready` sees what it finished.
         fence(Ordering::SeqCst);
-        let is_ready = ready();
-        if !is_ready {
+        if !ready() {
             crate::sys::futex::wait(&header.done_bell, seen, Some(timeout));
         }
         header.n_waiting.fetch_sub(1, Ordering::AcqRel);
-        is_ready || header.done_bell.load(Ordering::Relaxed) != seen
+    }
+
+    /// Supervisor: the worker is dead and sleeps no more.
+    pub(crate) fn forget_sleeper(&self, worker: WorkerIndex) {
+        if let Some(word) = self.header().sleeping.get(usize::from(worker.0) / 64) {
+            word.fetch_and(!(1 << (worker.0 % 64)), Ordering::AcqRel);
+        }
     }
 
     /// Whether this worker sleeps on its bell, or says so.

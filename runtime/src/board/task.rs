@@ -217,46 +217,76 @@ impl Progress {
     }
 }
 
-/// Settles whether an item was ended by the supervisor or ended by itself: nobody is killed for an item that
-/// is over, and no item that was condemned has a result.
+/// One try at one item of one task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Try {
+    pub(crate) generation: u32,
+    /// Less than [`MAX_ITEMS`].
+    pub(crate) item: u32,
+    pub(crate) attempt: u32,
+}
+
+/// More items than this in one task are refused.
+pub(crate) const MAX_ITEMS: usize = (1 << 24) - 2;
+
+impl Try {
+    fn to_word(self) -> u64 {
+        let attempt = u64::from(self.attempt & 0xff) << 24;
+        (u64::from(self.generation) << 32) | attempt | u64::from(self.item + 1)
+    }
+}
+
+/// Settles whether a try at an item was ended by the supervisor or ended by itself: nobody is killed for an item
+/// that is over, and no item that was condemned has a result.
 ///
 /// | word | meaning | may become |
 /// |---|---|---|
-/// | 0 | no item runs | item + 1, by the worker |
-/// | item + 1 | that item runs | 0 by the worker when it ends; condemned by the supervisor |
+/// | 0 | no item runs | a try, by the worker |
+/// | a try | that item runs | 0 by the worker when it ends; condemned by the supervisor |
 /// | condemned | the supervisor kills the worker | 0 by the supervisor, when it has buried it |
 #[derive(Debug, Default)]
 #[repr(transparent)]
-pub(crate) struct Guard(AtomicU32);
+pub(crate) struct Guard(AtomicU64);
 
-const CONDEMNED: u32 = u32::MAX;
+const CONDEMNED: u64 = u64::MAX;
 
 impl Guard {
-    /// Worker: the item begins.
-    pub(crate) fn raise(&self, item: u32) {
-        // SeqCst: see `stop` in `Dispatch::cancel_running`.
-        self.0.store(item + 1, Ordering::SeqCst);
+    /// Worker: the try begins.
+    pub(crate) fn raise(&self, this: Try) {
+        // SeqCst: see `Desk::stop`.
+        self.0.store(this.to_word(), Ordering::SeqCst);
     }
 
-    /// Worker: the item ends. False: it was condemned, and the worker with it.
-    pub(crate) fn lower(&self, item: u32) -> bool {
+    /// Worker: the try ends. False: it was condemned, and the worker with it.
+    pub(crate) fn lower(&self, this: Try) -> bool {
         self.0
-            .compare_exchange(item + 1, 0, Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(this.to_word(), 0, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     }
 
-    /// Supervisor: the item that runs.
-    pub(crate) fn running(&self) -> Option<u32> {
-        // SeqCst: see `stop` in `Dispatch::cancel_running`.
-        Some(self.0.load(Ordering::SeqCst))
-            .filter(|&word| word != 0 && word != CONDEMNED)
-            .map(|word| word - 1)
+    /// Supervisor: the try that runs.
+    pub(crate) fn running(&self) -> Option<Try> {
+        // SeqCst: see `Desk::stop`.
+        let word = self.0.load(Ordering::SeqCst);
+        let item = (word as u32 & 0xff_ffff).checked_sub(1)?;
+        let attempt = (word as u32) >> 24;
+        let generation = (word >> 32) as u32;
+        (word != CONDEMNED).then_some(Try {
+            generation,
+            item,
+            attempt,
+        })
     }
 
-    /// Supervisor: ends the item, if it still runs.
-    pub(crate) fn condemn(&self, item: u32) -> bool {
+    /// Supervisor: ends the try, if it still runs.
+    pub(crate) fn condemn(&self, this: Try) -> bool {
         self.0
-            .compare_exchange(item + 1, CONDEMNED, Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(
+                this.to_word(),
+                CONDEMNED,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            )
             .is_ok()
     }
 
@@ -298,16 +328,31 @@ mod tests {
     #[test]
     fn an_item_is_condemned_or_ends_but_not_both() {
         let guard = Guard::default();
-        guard.raise(4);
-        assert_eq!(guard.running(), Some(4));
-        assert!(!guard.condemn(3), "an item that is over");
-        assert!(guard.condemn(4));
-        assert!(!guard.lower(4));
+        let this = Try {
+            generation: 7,
+            item: 4,
+            attempt: 0,
+        };
+        guard.raise(this);
+        assert_eq!(guard.running(), Some(this));
+        for over in [
+            Try { item: 3, ..this },
+            Try {
+                generation: 6,
+                ..this
+            },
+            Try { attempt: 1, ..this },
+        ] {
+            assert!(!guard.condemn(over), "a try that is over");
+        }
+        assert!(guard.condemn(this));
+        assert!(!guard.lower(this));
         assert_eq!(guard.running(), None);
         guard.clear();
-        guard.raise(5);
-        assert!(guard.lower(5));
-        assert!(!guard.condemn(5));
+        let next = Try { item: 5, ..this };
+        guard.raise(next);
+        assert!(guard.lower(next));
+        assert!(!guard.condemn(next));
     }
 
     #[test]

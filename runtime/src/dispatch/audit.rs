@@ -1,12 +1,13 @@
 //! Nothing hangs because of a worker gone mad: what it may have written over is looked through while callers wait.
 //!
-//! In a pool whose workers keep to the protocol this finds nothing. It runs only when a caller has slept for a
-//! while and heard nothing, and it acts on what it has seen twice, since between two words of a protocol that
-//! is kept there are moments that look like one that is not.
+//! In a pool whose workers keep to the protocol and are not killed in the middle of it this finds nothing. It runs
+//! ten times a second while somebody waits, and it acts on what it has seen twice, since between two words of a
+//! protocol that is kept there are moments that look like one that is not.
 
 use super::desk::Desk;
 use super::outcome::Rest;
 use crate::board::{Board, State, TaskId, TaskIndex, WorkerIndex};
+use crate::sys;
 
 /// What is wrong with a task on the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,19 @@ pub(super) enum Wrong {
     Overwritten,
 }
 
+/// Nanoseconds between two audits.
+const PERIOD: u64 = 100_000_000;
+
 impl Desk {
+    /// Audits, unless that was done a moment ago.
+    pub(super) fn audit_if_due(&mut self, board: &Board) {
+        let now = sys::monotonic_nanos();
+        if now.saturating_sub(self.last_audit) >= PERIOD {
+            self.last_audit = now;
+            self.audit(board);
+        }
+    }
+
     /// Answers tasks whose rows were overwritten, and names those again that were forgotten.
     pub(super) fn audit(&mut self, board: &Board) {
         for index in 0..self.n_rows_used() {
@@ -54,7 +67,7 @@ fn look(board: &Board, task: TaskId) -> Option<Wrong> {
             let holds_it = board
                 .worker(worker)
                 .is_some_and(|record| record.current() == Some(task));
-            (!holds_it || board.is_asleep(worker)).then_some(Wrong::Overwritten)
+            (!holds_it).then_some(Wrong::Overwritten)
         }
     }
 }

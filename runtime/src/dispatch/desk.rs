@@ -11,6 +11,7 @@ use super::audit::Wrong;
 use super::outcome::{Outcome, Remembered, Rest};
 use crate::board::{Board, Layout, Ordering, Span, State, TaskId, TaskIndex};
 use crate::supervisor::lock;
+use crate::sys;
 
 pub(super) struct Desk {
     arena: Arena,
@@ -21,6 +22,8 @@ pub(super) struct Desk {
     n_rows: u32,
     n_in_flight: usize,
     rescan_seen: u32,
+    /// On the monotonic clock.
+    pub(super) last_audit: u64,
     /// Why no further task is taken.
     pub(super) gone: Option<Arc<str>>,
 }
@@ -107,6 +110,7 @@ impl Desk {
             n_rows: layout.n_tasks,
             n_in_flight: 0,
             rescan_seen: 0,
+            last_audit: sys::monotonic_nanos(),
             gone: None,
         }
     }
@@ -209,17 +213,27 @@ impl Desk {
         true
     }
 
-    /// Nobody waits for the outcome any more; whether the task is still here.
-    pub(super) fn silence(&mut self, task: TaskId) -> bool {
-        let row = self
-            .rows
-            .get_mut(task.index.0 as usize)
-            .filter(|row| row.generation == task.generation);
-        let Some(tenant) = row.and_then(|row| row.tenant.as_mut()) else {
-            return false;
-        };
-        tenant.mailbox = None;
-        true
+    /// Sees to it that no further item of a task begins; false where the task is over.
+    pub(super) fn stop(&self, board: &Board, task: TaskId) -> bool {
+        let is_here = self.task_at(task.index) == Some(task);
+        if is_here {
+            // SeqCst: pairs with the worker's fence between its guard and its look at `stop`: either it begins no
+            // item any more, or a supervisor that is asked afterwards finds the guard.
+            board.tasks()[task.index.0 as usize]
+                .progress
+                .stop
+                .store(1, Ordering::SeqCst);
+        }
+        is_here
+    }
+
+    /// Nobody waits for the outcome any more.
+    pub(super) fn silence(&mut self, board: &Board, task: TaskId) {
+        if self.stop(board, task)
+            && let Some(tenant) = &mut self.rows[task.index.0 as usize].tenant
+        {
+            tenant.mailbox = None;
+        }
     }
 
     /// Takes no task from now on, and answers each one on the board with `rest`.
@@ -288,12 +302,13 @@ impl Desk {
         let Some(tenant) = row.tenant.take() else {
             return;
         };
+        let task = TaskId {
+            index,
+            generation: row.generation,
+        };
         let shared = &board.tasks()[index.0 as usize];
         if let Some((mailbox, tag)) = tenant.mailbox {
-            mailbox.put(
-                tag,
-                Outcome::read(board, &shared.progress, &tenant.remembered, rest),
-            );
+            mailbox.put(tag, Outcome::read(board, task, &tenant.remembered, rest));
         }
         shared.state.free(row.generation);
         row.generation = row.generation.wrapping_add(1);

@@ -133,6 +133,17 @@ impl Dispatch {
 
     /// Puts a task on the board, or says why not.
     pub(crate) fn try_publish(&self, task: &NewTask<'_>) -> Result<TaskId, Refused> {
+        match self.publish_at_once(task) {
+            // What has finished since may have left room.
+            Err(Refused::Full) => {
+                self.drain();
+                self.publish_at_once(task)
+            }
+            other => other,
+        }
+    }
+
+    fn publish_at_once(&self, task: &NewTask<'_>) -> Result<TaskId, Refused> {
         let mut desk = lock(&self.desk);
         if let Some(reason) = &desk.gone {
             return Err(Refused::Gone(Arc::clone(reason)));
@@ -202,6 +213,7 @@ impl Dispatch {
                 return true;
             }
             self.look_after_supervisor();
+            lock(&self.desk).audit_if_due(&self.board);
             if ready() || lock(&self.desk).gone.is_some() {
                 return ready();
             }
@@ -216,10 +228,7 @@ impl Dispatch {
                 self.drain();
                 ready()
             };
-            let slice = left.min(LIVENESS);
-            if !self.board.sleep_caller(slice, drained_ready) && slice == LIVENESS {
-                lock(&self.desk).audit(&self.board);
-            }
+            self.board.sleep_caller(left.min(LIVENESS), drained_ready);
         }
     }
 
@@ -245,21 +254,17 @@ impl Dispatch {
 
     /// The caller turns away: what has not begun never will, and nobody hears of what has.
     pub(crate) fn abandon(&self, task: TaskId) {
-        if lock(&self.desk).silence(task) {
-            self.board.tasks()[task.index.0 as usize]
-                .progress
-                .stop
-                .store(1, Ordering::Relaxed);
+        if !self.link.is_ours() {
+            return;
         }
+        lock(&self.desk).silence(&self.board, task);
         self.withdraw(task);
     }
 
     /// Sees to it that a claimed task comes to an end at once; its outcome tells how.
     pub(crate) fn cancel_running(&self, task: TaskId) {
-        if let Some(row) = self.board.task(task.index) {
-            // SeqCst: pairs with the worker's fence between its guard and its look at `stop`: either it begins
-            // no item any more, or the supervisor finds the guard.
-            row.progress.stop.store(1, Ordering::SeqCst);
+        if !lock(&self.desk).stop(&self.board, task) {
+            return;
         }
         // Failure means that the supervisor is gone, which whoever waits will learn.
         let _ = self.link.request(
@@ -335,8 +340,8 @@ fn create_board(mut layout: Layout) -> io::Result<(Board, sys::Fd)> {
     const LARGEST: u64 = 16 << 30;
     const SMALLEST: u64 = 1 << 20;
     layout.region_len = sys::total_memory()
-        .next_power_of_two()
-        .clamp(SMALLEST, LARGEST);
+        .clamp(SMALLEST, LARGEST)
+        .next_power_of_two();
     loop {
         match Board::create(layout) {
             Err(_) if layout.region_len > SMALLEST => layout.region_len /= 2,

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::argument::ByValue;
-use crate::board::{Board, Cell, Fault, FaultKind, Ordering, Progress, Room, Span};
+use crate::board::{
+    Board, Cell, Fault, FaultKind, Ordering, Progress, Room, Span, State, TaskId, is_block_of,
+};
 use crate::codec::Decoder;
 use crate::error::JobError;
 use crate::sys;
@@ -104,18 +106,28 @@ impl<R> Verdicts<R> {
 }
 
 impl Outcome {
-    /// Copies what `progress` and the room say off the board.
-    pub(super) fn read(board: &Board, progress: &Progress, task: &Remembered, rest: Rest) -> Self {
+    /// Copies what the task's row and room say off the board.
+    pub(super) fn read(board: &Board, id: TaskId, task: &Remembered, rest: Rest) -> Self {
+        let row = &board.tasks()[id.index.0 as usize];
+        let progress = &row.progress;
+        // A worker that holds the task and is only about to die may begin its next item still.
+        let is_held = matches!(row.state.read(id.generation), Some(State::Claimed(_)));
         // Acquire: a task lost to a dead supervisor is read without its state saying that it is done.
         let done = progress.done.load(Ordering::Acquire).min(task.n_items);
-        let mut reader = Reader::new(board);
+        let started = progress.started.load(Ordering::Relaxed);
         let room = Room::new(task.room, task.n_items, task.fixed_output);
+        let mut reader = Reader::new(board, id, task.room);
+        let faults = reader.read_faults(&room, task.n_items, progress);
         Self {
             n_items: task.n_items,
             done,
-            started: progress.started.load(Ordering::Relaxed),
-            results: reader.read(&room, task, done),
-            faults: reader.read_faults(&room, task.n_items, progress),
+            started: if is_held {
+                started.max(done + 1)
+            } else {
+                started
+            },
+            results: reader.read(&room, task, done, &faults),
+            faults,
             rest,
             limits: task.limits,
             worker_pid: progress.worker_pid.load(Ordering::Relaxed),
@@ -237,35 +249,50 @@ impl Outcome {
 /// Copies what a worker says are results into private memory, within reason.
 struct Reader<'board> {
     board: &'board Board,
-    /// Bytes to copy before the next look at the memory there is.
-    unasked: u64,
+    id: TaskId,
+    room: Span,
+    /// Bytes that may still be copied.
+    left: u64,
+    has_asked: bool,
 }
 
 impl<'board> Reader<'board> {
-    /// Copied without a look at the memory there is.
+    /// Copied without a question.
     const SMALL: u64 = 64 << 20;
 
-    fn new(board: &'board Board) -> Self {
+    fn new(board: &'board Board, id: TaskId, room: Span) -> Self {
         Self {
             board,
-            unasked: Self::SMALL,
+            id,
+            room,
+            left: Self::SMALL,
+            has_asked: false,
         }
     }
 
-    fn read(&mut self, room: &Room, task: &Remembered, done: u32) -> Results {
+    fn read(
+        &mut self,
+        room: &Room,
+        task: &Remembered,
+        done: u32,
+        faults: &[(Fault, Vec<u8>)],
+    ) -> Results {
         let mut bytes = Vec::new();
-        match task.fixed_output {
-            Some(len) => {
-                self.board.read_into(room.cells(done), &mut bytes);
-                Results::Fixed { len, bytes }
-            }
-            None => {
-                let places = (0..done)
-                    .map(|item| self.read_result(room.cell(item), &mut bytes))
-                    .collect();
-                Results::Anywhere { places, bytes }
-            }
-        }
+        let Some(len) = task.fixed_output else {
+            let mut faults = faults.iter().map(|(fault, _)| fault.item).peekable();
+            let mut place = |item| {
+                while faults.next_if(|&failed| failed < item).is_some() {}
+                // Nobody has written the cell of an item that failed: an older task's bytes are still there.
+                let has_failed = faults.peek() == Some(&item);
+                (!has_failed)
+                    .then(|| self.read_result(room.cell(item), &mut bytes))
+                    .flatten()
+            };
+            let places = (0..done).map(&mut place).collect();
+            return Results::Anywhere { places, bytes };
+        };
+        self.board.read_into(room.cells(done), &mut bytes);
+        Results::Fixed { len, bytes }
     }
 
     /// Copies the result that a cell points to; `None` for a cell that points to no place of results.
@@ -280,19 +307,22 @@ impl<'board> Reader<'board> {
             .map(|start| start..bytes.len())
     }
 
-    /// Appends bytes from a place of results. A worker gone mad may point to gigabytes that nobody wrote: their
-    /// copy, and the pages that reading brings into being, must not take memory that is not there.
+    /// Appends bytes from a place of results.
+    ///
+    /// A worker gone mad may point to gigabytes that nobody wrote, or to the same ones again and again: their copies,
+    /// and the pages that reading brings into being, must not take memory that is not there.
     fn copy(&mut self, span: Span, to: &mut Vec<u8>) -> bool {
-        if !self.board.layout().holds_result(span) {
+        if !self.room.contains(span) && !is_block_of(self.board, self.id, span) {
             return false;
         }
-        if span.len > self.unasked {
-            if span.len.saturating_mul(2) > sys::available_memory() {
-                return false;
-            }
-            self.unasked = Self::SMALL;
+        if span.len > self.left && !self.has_asked {
+            self.has_asked = true;
+            self.left = (sys::available_memory() / 2).saturating_sub(Self::SMALL - self.left);
         }
-        self.unasked = self.unasked.saturating_sub(span.len);
+        if span.len > self.left {
+            return false;
+        }
+        self.left -= span.len;
         self.board.read_into(span, to)
     }
 

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use super::desk::{Desk, Mailbox, Tenant};
-use super::outcome::{Limits, Remembered};
-use crate::board::{ALIGN, Board, Layout, Ordering, Room, Span, TaskId, TaskIndex};
+use super::outcome::{Limits, Outcome, Remembered};
+use crate::board::{
+    ALIGN, Board, Layout, Ordering, Room, Span, TaskId, TaskIndex, WorkerIndex,
+    round_up,
+};
 
 const LAYOUT: Layout = Layout {
     n_workers: 1,
@@ -18,7 +21,7 @@ fn next(seed: &mut u64) -> u64 {
     *seed = seed
         .wrapping_mul(6_364_136_223_846_793_005)
         .wrapping_add(1_442_695_040_888_963_407);
-    (*seed >> 32) | *seed << 32
+    seed.rotate_left(32)
 }
 
 /// Words that are likely to mean something, and words that are not.
@@ -29,7 +32,7 @@ fn odd_word(seed: &mut u64, near: &[u64]) -> u64 {
         1 => u64::MAX - (random >> 8) % 4,
         2 | 3 => (random >> 8) % 70,
         4 => (random >> 8) % 256 * 64,
-        5 => (1 + (random >> 8) % 8) << 32 | (random >> 16) % 8,
+        5 => ((1 + (random >> 8) % 8) << 32) | ((random >> 16) % 8),
         _ => near[(random >> 8) as usize % near.len()].wrapping_add((random >> 40) % 3 * 64),
     }
 }
@@ -86,10 +89,8 @@ fn drain_nonsense(mut seed: u64) {
             // `DONE` in its generation, so that it is read for certain, and only now.
             let row = board.task(TaskIndex(task.index.0)).expect("one of four");
             row.state.publish(task.generation);
-            row.state
-                .try_claim(task.generation, crate::board::WorkerIndex(0));
-            row.state
-                .finish(task.generation, crate::board::WorkerIndex(0));
+            row.state.try_claim(task.generation, WorkerIndex(0));
+            row.state.finish(task.generation, WorkerIndex(0));
         }
         board.header().rescan.fetch_add(1, Ordering::Relaxed);
         desk.drain(&board);
@@ -125,34 +126,130 @@ fn every_item_is_answered_whatever_is_on_the_board() {
     }
 }
 
-/// Each cell may point to all of the worker's region; together they would be many times what the board holds.
-#[test]
-#[ignore = "known fault: results are copied as often as cells point to them"]
-fn no_more_is_copied_off_the_board_than_it_holds() {
-    const N_ITEMS: u32 = 100;
-    let (board, _) = Board::create(LAYOUT).expect("memory for a small board");
-    let (mut desk, mailbox) = (Desk::new(LAYOUT), Arc::new(Mailbox::default()));
+const N_ITEMS: u32 = 8;
+
+/// A worker has done a task of as many items as there are places, says that their results lie there, and the program
+/// takes it.
+fn take_results(
+    layout: Layout,
+    places: impl FnOnce(&Board, TaskId, Span) -> [Span; N_ITEMS as usize],
+) -> Outcome {
+    let (board, _) = Board::create(layout).expect("memory for a small board");
+    let (mut desk, mailbox) = (Desk::new(layout), Arc::new(Mailbox::default()));
     let task = seat(&board, &mut desk, N_ITEMS, None, &mailbox);
     let row = board.task(task.index).expect("its own row");
-    let worker = crate::board::WorkerIndex(0);
-    assert!(row.state.try_claim(task.generation, worker));
-    let room = Room::new(LAYOUT.arena(), N_ITEMS, None);
-    for item in 0..N_ITEMS {
+    assert!(row.state.try_claim(task.generation, WorkerIndex(0)));
+    // The first task's room begins where the arena does.
+    let room = Room::new(
+        Span::new(layout.arena().offset, ROOM_LEN),
+        N_ITEMS,
+        None,
+    );
+    for (item, place) in (0..).zip(places(&board, task, room.heap())) {
         let cell = board
             .words::<2>(room.cell(item).offset)
             .expect("in the room");
-        cell[0].store(LAYOUT.regions().offset, Ordering::Relaxed);
-        cell[1].store(LAYOUT.regions().len, Ordering::Relaxed);
+        cell[0].store(place.offset, Ordering::Relaxed);
+        cell[1].store(place.len, Ordering::Relaxed);
     }
     row.progress.done.store(N_ITEMS, Ordering::Release);
-    assert!(row.state.finish(task.generation, worker));
+    assert!(row.state.finish(task.generation, WorkerIndex(0)));
     board.header().rescan.fetch_add(1, Ordering::Relaxed);
     desk.drain(&board);
     let (_, outcome) = mailbox.take().pop().expect("it is done");
-    assert!(
-        outcome.result_bytes() as u64 <= LAYOUT.len(),
-        "{} bytes were copied off a board of {}",
+    outcome
+}
+
+/// Of a task of [`N_ITEMS`] as `seat` makes it.
+const ROOM_LEN: u64 = N_ITEMS as u64 * (32 + 16) + 256;
+
+/// Makes what looks like a block of a task at the front of the worker's region, and gives its payload.
+fn make_block(board: &Board, task: TaskId, total: u64) -> Span {
+    let start = board.layout().regions().offset;
+    let [len, name] = board.words::<2>(start).expect("in the region");
+    len.store(total, Ordering::Relaxed);
+    name.store(task.to_word(), Ordering::Relaxed);
+    Span::new(start + ALIGN, total - ALIGN)
+}
+
+#[test]
+fn results_are_copied_from_the_task_s_own_places_only() {
+    let outcome = take_results(LAYOUT, |board, task, heap| {
+        let (arena, regions) = (board.layout().arena(), board.layout().regions());
+        let others = TaskId {
+            generation: task.generation + 1,
+            ..task
+        };
+        let block = make_block(board, others, 4096);
+        [
+            // From its room into what lies behind.
+            Span::new(heap.offset, heap.len + 1),
+            Span::new(arena.offset + arena.len - 64, 64),
+            arena,
+            // A block of another task, and no block at all.
+            block,
+            Span::new(regions.offset + 8192, 64),
+            Span::new(regions.offset, regions.len),
+            Span::new(0, 64),
+            Span::new(u64::MAX, 64),
+        ]
+    });
+    assert_eq!(outcome.result_bytes(), 0);
+    let verdicts = outcome.verdicts::<Vec<u8>>();
+    assert_eq!(verdicts.failures.len(), N_ITEMS as usize);
+}
+
+/// The same few bytes again and again, and a block of the size of the machine's memory: all of it sparse.
+#[test]
+fn no_more_is_copied_off_the_board_than_memory_is_there() {
+    let layout = Layout {
+        region_len: round_up(crate::sys::total_memory(), 4096),
+        ..LAYOUT
+    };
+    let outcome = take_results(layout, |board, task, heap| {
+        let block = make_block(board, task, layout.region_len);
+        let small = Span::new(block.offset, 64);
+        let past_its_end = Span::new(block.offset, block.len + 1);
+        [
+            small,
+            block,
+            block,
+            small,
+            past_its_end,
+            Span::new(heap.offset, 64),
+            block,
+            small,
+        ]
+    });
+    assert_eq!(
         outcome.result_bytes(),
-        LAYOUT.len()
+        4 * 64,
+        "what is small is had, before and after what is too large"
     );
+}
+
+/// A worker killed in its sleep leaves its bit set; its successor may take a task before it ever sleeps.
+#[test]
+fn a_busy_worker_whose_forerunner_died_asleep_is_left_alone() {
+    let (board, _) = Board::create(LAYOUT).expect("memory for a small board");
+    let (mut desk, mailbox) = (Desk::new(LAYOUT), Arc::new(Mailbox::default()));
+    let (index, record) = (WorkerIndex(0), &board.workers()[0]);
+    let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let kill = || -> Option<()> { std::panic::resume_unwind(Box::new("SIGKILL")) };
+        board.sleep_worker(index, std::time::Duration::ZERO, kill)
+    }));
+    assert!(killed.is_err());
+    assert!(board.is_asleep(index));
+    // Of its burial.
+    board.forget_sleeper(index);
+    record.prepare();
+    assert!(!board.is_asleep(index), "its successor has never slept");
+    let task = seat(&board, &mut desk, 1, Some(8), &mailbox);
+    record.set_current(Some(task));
+    let row = board.task(task.index).expect("its own row");
+    assert!(row.state.try_claim(task.generation, index));
+    for _ in 0..3 {
+        desk.audit(&board);
+    }
+    assert!(mailbox.is_empty(), "it runs, and was said to be lost");
 }

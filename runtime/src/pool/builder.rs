@@ -166,11 +166,12 @@ impl PoolBuilder {
             name: self.name.as_deref().unwrap_or("worker"),
             initializer_args: initializer.as_ref().map_or(&[], |init| &init.args),
         };
-        let link = match self.start_method {
-            StartMethod::ForkServer => Link::of_program()?,
-            StartMethod::Fork => Link::fork()?,
+        let make = |link| Dispatch::make(link, &plan, |_| Ok(()));
+        let dispatch = match self.start_method {
+            StartMethod::ForkServer => Link::with_program(make)?,
+            StartMethod::Fork => make(Link::fork()?)?,
         };
-        let dispatch = Arc::new(Dispatch::make(link, &plan, |_| Ok(()))?);
+        let dispatch = Arc::new(dispatch);
         let (timeout, retries, max_jobs) = (self.timeout, self.retries, terms.max_jobs);
         Ok(Pool {
             dispatch,

@@ -33,6 +33,7 @@ impl Chunking {
         } else {
             MAX_ITEMS.min(max_jobs)
         };
+        let fixed = fixed.map(|n_items| n_items.min(crate::board::MAX_ITEMS));
         Self {
             fixed,
             max_items,

@@ -135,6 +135,8 @@ impl<R> JobHandle<R> {
             return true;
         }
         self.dispatch.drain();
+        // A supervisor that is gone answers everything.
+        self.dispatch.is_gone();
         !self.mailbox.is_empty() || self.mailbox.is_emptied()
     }
 

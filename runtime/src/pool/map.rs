@@ -66,6 +66,8 @@ pub(crate) struct CallTerms {
 impl CallTerms {
     pub(super) fn new<J: Job<Item>, Item>(pool: &Pool, options: MapOptions) -> Result<Self, Error> {
         pool.dispatch.check_ours()?;
+        // Work for a pool that is gone would be taken and lost.
+        pool.dispatch.is_gone();
         let timeout = options
             .timeout
             .or(J::DEFAULTS.timeout)

@@ -235,7 +235,7 @@ impl Pool {
         self.dispatch.board().layout().n_workers as usize
     }
 
-    /// The process numbers of the workers as they are now.
+    /// The process numbers of the workers that live now, without those that are just being replaced.
     ///
     /// ```
     /// assert_eq!(procession::Pool::new(2)?.pids().len(), 2);
@@ -250,6 +250,7 @@ impl Pool {
             .workers()
             .iter()
             .map(|record| record.pid.load(Ordering::Relaxed))
+            .filter(|&pid| pid != 0)
             .collect()
     }
 

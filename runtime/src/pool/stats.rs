@@ -18,7 +18,7 @@ pub struct PoolStats {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerStats {
-    /// The process that works there now.
+    /// The process that works there now; 0 while a dead one is being replaced.
     pub pid: u32,
     /// Jobs finished, whether with a result or a panic.
     pub jobs_done: u64,

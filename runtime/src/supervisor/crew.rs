@@ -13,10 +13,8 @@ use std::rc::Rc;
 
 use super::message::Terms;
 use super::verdict::{Burial, Cause, Death};
-use super::watch::{Sight, Watch};
-use crate::board::{
-    Board, Ordering, Phase, Span, TaskId, TaskIndex, TaskRow, WorkerIndex, WorkerRecord,
-};
+use super::watch::{Running, Sight, Watch};
+use crate::board::{Board, Ordering, Phase, Span, TaskId, TaskIndex, WorkerIndex, WorkerRecord};
 use crate::sys::{self, Context, Ended, Fd, Forked, Pidfd, Rlimit};
 use crate::worker::{self, Birth};
 
@@ -56,6 +54,7 @@ pub(super) struct Birthright {
 #[derive(Default)]
 struct Post {
     worker: Option<Worker>,
+    had_worker: bool,
     /// CPU time of all that were here before.
     cpu_nanos: u64,
     /// No worker before this moment.
@@ -165,9 +164,11 @@ impl Crew {
                 return Err(error);
             }
         };
-        if record.pid.swap(pid, Ordering::AcqRel) != 0 {
-            record.restarts.fetch_add(1, Ordering::AcqRel);
+        record.pid.store(pid, Ordering::Relaxed);
+        if self.posts[place].had_worker {
+            record.restarts.fetch_add(1, Ordering::Relaxed);
         }
+        self.posts[place].had_worker = true;
         self.posts[place].worker = Some(Worker {
             pid,
             pidfd,
@@ -236,25 +237,31 @@ impl Crew {
             // Release: whoever sees it sees the status too.
             record.ended.store(1, Ordering::Release);
         }
+        if !self.terms.one_shot {
+            // Its number may pass to a stranger.
+            record.pid.store(0, Ordering::Relaxed);
+        }
         if !self.stopping {
-            self.judge_start(place, phase, ended.status, now);
+            self.judge_start(place, phase, burial, ended.status, now);
         }
         self.board.wake_callers();
-        if burial.left_work() {
+        // The worker may have been woken for a task that it did not live to claim.
+        self.board.forget_sleeper(index);
+        if burial.left_work() || !self.board.queue().looks_empty() {
             self.board.wake_worker();
         }
     }
 
     /// Workers that die before they are ready come back more and more slowly, and where none ever gets there, not
     /// at all.
-    fn judge_start(&mut self, place: usize, phase: Phase, status: i32, now: u64) {
+    fn judge_start(&mut self, place: usize, phase: Phase, burial: Burial, status: i32, now: u64) {
         let is_ready = |record: &WorkerRecord| record.phase() == Phase::Ready;
         let jobs_done = self
             .board
             .workers()
             .iter()
             .map(|record| record.jobs_done.load(Ordering::Relaxed))
-            .sum();
+            .fold(0, u64::wrapping_add);
         let has_failed = matches!(phase, Phase::Starting | Phase::Failed);
         if !has_failed || jobs_done != self.jobs_seen || self.living_records().any(is_ready) {
             self.n_barren = 0;
@@ -265,7 +272,8 @@ impl Crew {
         }
         self.n_barren += 1;
         self.posts[place].not_before = now + pause(self.n_barren);
-        if self.terms.one_shot || (self.n_barren >= MAX_BARREN && self.living().next().is_none()) {
+        let is_process = self.terms.one_shot && !burial.left_work();
+        if is_process || (self.n_barren >= MAX_BARREN && self.living().next().is_none()) {
             let words = self
                 .board
                 .worker(WorkerIndex(place as u16))
@@ -339,13 +347,11 @@ impl Crew {
     /// Kills the worker that runs `task`, if one still does.
     pub(super) fn cancel(&mut self, task: TaskId) {
         for (place, post) in self.posts.iter_mut().enumerate() {
-            let record = self.board.worker(WorkerIndex(place as u16));
             if let Some(worker) = &mut post.worker
-                && record.is_some_and(|record| record.current() == Some(task))
-                && let Some(row) = self.board.task(task.index)
-                && let Some(item) = row.progress.guard.running()
+                && let Some(running) = Running::of(&self.board, WorkerIndex(place as u16))
+                && running.task == task
             {
-                worker.end_item(row, item, Cause::Cancelled);
+                worker.end(&running, Cause::Cancelled);
             }
         }
     }
@@ -427,9 +433,9 @@ impl Post {
 }
 
 impl Worker {
-    /// Kills the worker for the item that it runs, unless that is over by now.
-    pub(super) fn end_item(&mut self, row: &TaskRow, item: u32, cause: Cause) {
-        if row.progress.guard.condemn(item) {
+    /// Kills the worker for what it runs, unless that is over by now.
+    pub(super) fn end(&mut self, running: &Running<'_>, cause: Cause) {
+        if running.row.progress.guard.condemn(running.this_try) {
             self.killed_for = Some(cause);
             // Failure means that it has ended by itself.
             let _ = self.pidfd.kill(sys::SIGKILL);

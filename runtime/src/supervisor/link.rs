@@ -18,8 +18,9 @@ use crate::sys::{self, Channel, Fd, Pidfd};
 /// A connection to a supervisor.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// Locked from a request to its reply.
-    channel: Mutex<Channel>,
+    channel: Channel,
+    /// Held from a request to its reply.
+    exchange: Mutex<()>,
     supervisor: Pidfd,
     program_pid: u32,
     next_crew: AtomicU64,
@@ -30,7 +31,8 @@ pub(crate) const SUPERVISOR_GONE: &str = "the supervisor process was killed";
 impl Link {
     fn new(launched: sys::Launched) -> Self {
         Self {
-            channel: Mutex::new(launched.channel),
+            channel: launched.channel,
+            exchange: Mutex::new(()),
             supervisor: launched.supervisor,
             program_pid: sys::pid(),
             next_crew: AtomicU64::new(0),
@@ -57,6 +59,16 @@ impl Link {
         Ok(new)
     }
 
+    /// Has `make` done by the program's supervisor, once more by the next one where this one dies meanwhile.
+    pub(crate) fn with_program<T>(
+        make: impl Fn(Arc<Self>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match make(Self::of_program()?) {
+            Err(error) if error.kind() == ErrorKind::PoolGone => make(Self::of_program()?),
+            other => other,
+        }
+    }
+
     /// A name for a crew that this supervisor has not heard before.
     pub(crate) fn new_crew(&self) -> u64 {
         self.next_crew.fetch_add(1, Ordering::Relaxed)
@@ -68,16 +80,18 @@ impl Link {
     }
 
     pub(crate) fn is_dead(&self) -> bool {
-        self.supervisor.has_ended()
+        // Its end of the socket closes a moment before its process counts as ended.
+        self.channel.is_hung_up() || self.supervisor.has_ended()
     }
 
     /// Asks, and waits for the answer; the supervisor's death is an answer too.
     pub(crate) fn request(&self, request: Request, fds: &[&Fd]) -> Result<(), Error> {
-        let channel = lock(&self.channel);
+        let _exchange = lock(&self.exchange);
         let mut words = [0_u64; 2];
-        let answered = channel
+        let answered = self
+            .channel
             .send(bytemuck::bytes_of(&request.to_words()), fds)
-            .and_then(|()| channel.recv(bytemuck::bytes_of_mut(&mut words)));
+            .and_then(|()| self.channel.recv(bytemuck::bytes_of_mut(&mut words)));
         match answered {
             Ok(received) if received.len == size_of_val(&words) => match Reply::from_words(words) {
                 Reply { errno: 0, .. } => Ok(()),
@@ -98,7 +112,9 @@ impl Link {
     /// Says something that has no answer.
     pub(crate) fn tell(&self, request: Request) {
         // Failure means that the supervisor is gone, which whoever waits will learn.
-        let _ = lock(&self.channel).send(bytemuck::bytes_of(&request.to_words()), &[]);
+        let _ = self
+            .channel
+            .send(bytemuck::bytes_of(&request.to_words()), &[]);
     }
 }
 

@@ -38,14 +38,18 @@ pub(crate) fn run(seat: Seat) -> ! {
     sys::exit_now(0)
 }
 
+/// How long processes that were killed may take to end. Some cannot be killed: they wait in the kernel, or have
+/// another user's rights by now.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 struct Supervisor {
     seat: Seat,
     crews: Vec<Crew>,
     /// Where this process stands, so that an unchanged context is not entered again.
     entered: Option<Rc<Context>>,
     file_limit: Rlimit,
-    /// Whether processes that are no workers may have come to us as children.
-    orphans: bool,
+    /// Since when processes that are no workers, children of those that died, are being ended.
+    orphans_since: Option<u64>,
     /// The crew whose end the program waits for.
     stop_asked: Option<u64>,
     poll_set: PollSet,
@@ -65,7 +69,7 @@ impl Supervisor {
             crews: Vec::new(),
             entered: None,
             file_limit,
-            orphans: false,
+            orphans_since: None,
             stop_asked: None,
             poll_set: PollSet::default(),
         }
@@ -94,23 +98,30 @@ impl Supervisor {
         let mut place = 2;
         for crew in &mut self.crews {
             let poll_set = &self.poll_set;
-            self.orphans |= crew.bury_the_dead(now, || {
+            let any_death = crew.bury_the_dead(now, || {
                 place += 1;
                 poll_set.is_ready(place - 1)
             });
+            if any_death {
+                self.orphans_since = Some(now);
+            }
         }
         self.replace_workers(now);
         for crew in &mut self.crews {
             crew.watch(now);
         }
-        self.end_orphans();
+        self.end_orphans(now);
         self.answer_stop();
         !self.poll_set.is_ready(0) || self.serve()
     }
 
     /// When the loop has to look even though nothing happens.
     fn next_deadline(&self) -> Option<u64> {
-        let orphans = self.orphans.then(|| sys::monotonic_nanos() + 1_000_000);
+        // Soon, then less and less often.
+        let now = sys::monotonic_nanos();
+        let orphans = self
+            .orphans_since
+            .map(|since| now + (now.saturating_sub(since) / 4).max(1_000_000));
         self.crews
             .iter()
             .filter_map(Crew::next_deadline)
@@ -248,23 +259,26 @@ impl Supervisor {
     }
 
     /// Processes of jobs whose worker is dead die too. They may have children in their turn, so this goes on
-    /// from turn to turn until there is none.
-    fn end_orphans(&mut self) {
-        if !self.orphans {
+    /// from turn to turn until there is none, or it has gone on for so long that they cannot be killed.
+    fn end_orphans(&mut self, now: u64) {
+        let Some(since) = self.orphans_since else {
             return;
-        }
+        };
         let workers: Vec<u32> = self
             .crews
             .iter()
             .flat_map(Crew::living)
             .map(|worker| worker.pid)
             .collect();
-        self.orphans = sys::process::kill_children_except(&workers);
+        let any_left = sys::process::kill_children_except(&workers);
+        if !any_left || now.saturating_sub(since) > PATIENCE.as_nanos() as u64 {
+            self.orphans_since = None;
+        }
     }
 
     /// A crew of which nothing is left is forgotten, and the program told if it waits for that.
     fn answer_stop(&mut self) {
-        let orphans = self.orphans;
+        let orphans = self.orphans_since.is_some();
         self.crews.retain(|crew| !crew.is_over() || orphans);
         if let Some(id) = self.stop_asked
             && !self.crews.iter().any(|crew| crew.id == id)
@@ -274,16 +288,16 @@ impl Supervisor {
         }
     }
 
-    /// The program is gone: nothing of it may remain.
+    /// The program is gone: nothing of it may remain that can be killed.
     fn end_all(&mut self) {
         for crew in &mut self.crews {
             crew.stop(true);
         }
-        while sys::process::kill_children_except(&[]) {
+        // With their descriptors, so that there is room for those that the list of children takes.
+        self.crews.clear();
+        let begin = std::time::Instant::now();
+        while sys::process::kill_children_except(&[]) && begin.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_micros(200));
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -15,7 +15,7 @@ fn next(seed: &mut u64) -> u64 {
     *seed = seed
         .wrapping_mul(6_364_136_223_846_793_005)
         .wrapping_add(1_442_695_040_888_963_407);
-    (*seed >> 32) | *seed << 32
+    seed.rotate_left(32)
 }
 
 /// Words that are likely to mean something, and words that are not.
@@ -26,7 +26,7 @@ fn odd_word(seed: &mut u64, near: &[u64]) -> u64 {
         1 => u64::MAX - (random >> 8) % 4,
         2 | 3 => (random >> 8) % 70,
         4 => (random >> 8) % 256 * 64,
-        5 => (random >> 8) % 4 << 32 | (random >> 16) % 8,
+        5 => (((random >> 8) % 4) << 32) | ((random >> 16) % 8),
         _ => near[(random >> 8) as usize % near.len()].wrapping_add((random >> 40) % 3 * 64),
     }
 }

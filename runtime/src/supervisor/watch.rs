@@ -4,7 +4,7 @@
 //! every item, cannot lie about it, and may be stopped; an item never has less than its time, and more by at
 //! most one look: an eighth of the limit, 50 ms at the most.
 
-use crate::board::{Board, Ordering, State, TaskId, TaskRow, WorkerIndex};
+use crate::board::{Board, Ordering, State, TaskId, TaskRow, Try, WorkerIndex, fence};
 use crate::sys;
 
 use super::crew::Worker;
@@ -20,8 +20,7 @@ const MEMORY_LOOK: u64 = 4 * MILLISECOND;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sight {
     task: TaskId,
-    item: u32,
-    attempt: u32,
+    this_try: Try,
     since: u64,
 }
 
@@ -70,37 +69,31 @@ impl Watch {
                 worker.sight = None;
                 continue;
             };
-            let (row, item) = (running.row, running.item);
-            let now_seen = Sight {
-                task: running.task,
-                item,
-                attempt: running.attempt,
-                since: now,
-            };
             let sight = match worker.sight {
                 Some(before)
-                    if (Sight {
-                        since: now,
-                        ..before
-                    }) == now_seen =>
+                    if (before.task, before.this_try) == (running.task, running.this_try) =>
                 {
                     before
                 }
-                _ => now_seen,
+                _ => Sight {
+                    task: running.task,
+                    this_try: running.this_try,
+                    since: now,
+                },
             };
             worker.sight = Some(sight);
-            let timeout = row.timeout_nanos.load(Ordering::Relaxed);
+            let timeout = running.row.timeout_nanos.load(Ordering::Relaxed);
             if timeout > 0 {
                 let deadline = sight.since.saturating_add(timeout);
                 if deadline <= now {
-                    worker.end_item(row, item, Cause::TimedOut);
+                    worker.end(&running, Cause::TimedOut);
                     continue;
                 }
                 not_later(deadline.min(now + (timeout / 8).clamp(SHORTEST_LOOK, LONGEST_LOOK)));
             }
             if self.memory_limit > 0 {
                 if is_over_memory(worker.pid, self.memory_limit) {
-                    worker.end_item(row, item, Cause::MemoryExceeded);
+                    worker.end(&running, Cause::MemoryExceeded);
                     continue;
                 }
                 not_later(now + MEMORY_LOOK);
@@ -113,6 +106,7 @@ impl Watch {
         }
         if next.is_none() {
             board.header().watched.store(0, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
             // SeqCst: either this look sees a task that was published meanwhile, or its publisher sees the 0.
             if !board.is_idle() {
                 board.header().watched.store(1, Ordering::SeqCst);
@@ -123,25 +117,24 @@ impl Watch {
     }
 }
 
-/// An item that a worker has begun and not ended.
-struct Running<'board> {
-    task: TaskId,
-    row: &'board TaskRow,
-    item: u32,
-    attempt: u32,
+/// A try at an item that a worker has begun and not ended.
+pub(super) struct Running<'board> {
+    pub(super) task: TaskId,
+    pub(super) row: &'board TaskRow,
+    pub(super) this_try: Try,
 }
 
 impl<'board> Running<'board> {
-    fn of(board: &'board Board, index: WorkerIndex) -> Option<Self> {
+    /// `None` too for a worker that has only named a task which another holds.
+    pub(super) fn of(board: &'board Board, index: WorkerIndex) -> Option<Self> {
         let task = board.worker(index)?.current()?;
         let row = board.task(task.index)?;
-        let item = row.progress.guard.running()?;
-        let attempt = row.progress.attempt.load(Ordering::Relaxed);
-        (row.state.read(task.generation) == Some(State::Claimed(index))).then_some(Self {
+        let this_try = row.progress.guard.running()?;
+        let holds_it = row.state.read(task.generation) == Some(State::Claimed(index));
+        (holds_it && this_try.generation == task.generation).then_some(Self {
             task,
             row,
-            item,
-            attempt,
+            this_try,
         })
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::argument::ByValue;
 use crate::board::{
-    AtomicU64, Board, Fault, FaultKind, Log, Ordering, Room, Span, TaskId, TaskRow, WorkerRecord,
-    fence,
+    AtomicU64, Board, Fault, FaultKind, Log, Ordering, Room, Span, TaskId, TaskRow, Try,
+    WorkerRecord, fence,
 };
 use crate::codec::{CodecError, Decoder, Encoder, number_bytes};
 use crate::sys::{self, PanicReport};
@@ -98,11 +98,11 @@ impl<'board> Chunk<'board> {
                 return None;
             }
             if self.guarded {
-                progress.guard.raise(self.next);
-                // SeqCst: pairs with the store of `stop` in `Dispatch::cancel_running`.
+                progress.guard.raise(self.this_try());
+                // SeqCst: pairs with the store of `stop` in `Desk::stop`.
                 fence(Ordering::SeqCst);
                 if progress.stop.load(Ordering::Relaxed) != 0 {
-                    progress.guard.lower(self.next);
+                    self.lower_guard();
                     return None;
                 }
             }
@@ -157,6 +157,8 @@ impl<'board> Chunk<'board> {
         if attempt < self.row.retries.load(Ordering::Relaxed) {
             self.lower_guard();
             progress.attempt.store(attempt + 1, Ordering::Relaxed);
+            // Between two tries the item has not begun: the worker may be out of quota.
+            progress.started.store(self.next, Ordering::Release);
             self.rest = self.item.clone();
             return;
         }
@@ -188,10 +190,19 @@ impl<'board> Chunk<'board> {
         }
     }
 
+    fn this_try(&self) -> Try {
+        let attempt = self.row.progress.attempt.load(Ordering::Relaxed);
+        Try {
+            generation: self.task.generation,
+            item: self.next,
+            attempt,
+        }
+    }
+
     /// The present item ends here, unless the supervisor has ended it already.
     #[inline]
     fn lower_guard(&self) {
-        if self.guarded && !self.row.progress.guard.lower(self.next) {
+        if self.guarded && !self.row.progress.guard.lower(self.this_try()) {
             wait_for_the_end();
         }
     }

@@ -82,6 +82,11 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
 fn set_up(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
     let failed =
         |doing: &str, error: std::io::Error| format!("a worker failed to {doing}: {error}");
+    birth
+        .context
+        .apply_ids_in_worker()
+        .map_err(|e| failed("take the program's user and groups", e))?;
+    // After the change of user, which would undo it; whether the parent is still there is asked then.
     sys::process::die_with_parent(birth.supervisor_pid)
         .map_err(|e| failed("tie its life to its supervisor's", e))?;
     sys::signals::reset_for_worker();
@@ -91,10 +96,6 @@ fn set_up(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
     sys::process::become_subreaper()
         .map_err(|e| failed("adopt the processes that jobs leave behind", e))?;
     sys::process::set_name(birth.name);
-    birth
-        .context
-        .apply_ids_in_worker()
-        .map_err(|e| failed("take the program's user and groups", e))?;
     let words = birth.board.last_words(record);
     sys::crash::install(words).map_err(|e| failed("make a stack for signal handlers", e))?;
     sys::crash::install_panic_hook();
@@ -144,21 +145,23 @@ fn initialize(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
 fn wait_for_task(birth: &Birth<'_>, record: &WorkerRecord) -> Option<TaskId> {
     const SPINS: u32 = 200;
     let (board, index) = (birth.board, birth.index);
-    let look = || claim(board, record, index);
+    // What there is to do: a task, or to leave. Both are rung for.
+    let look = || match claim(board, record, index) {
+        Some(task) => Some(Some(task)),
+        None => (board.header().closing.load(Ordering::Acquire) != 0).then_some(None),
+    };
     loop {
         for _ in 0..SPINS {
-            if let Some(task) = look() {
-                return Some(task);
+            if let Some(next) = look() {
+                return next;
             }
             std::hint::spin_loop();
         }
-        if board.header().closing.load(Ordering::Acquire) != 0
-            || sys::parent_pid() != birth.supervisor_pid
-        {
+        if sys::parent_pid() != birth.supervisor_pid {
             return None;
         }
-        if let Some(task) = board.sleep_worker(index, LIVENESS, look) {
-            return Some(task);
+        if let Some(next) = board.sleep_worker(index, LIVENESS, look) {
+            return next;
         }
     }
 }

@@ -69,9 +69,15 @@ pub(crate) fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send +
 }
 
 /// Checks a model once for every step before which its mortal process can be killed, and once where it is not.
-pub(crate) fn check_deaths(preemptions: Option<usize>, model: impl Fn(&Life) + Clone + Sync + Send + 'static) {
+pub(crate) fn check_deaths(
+    preemptions: Option<usize>,
+    model: impl Fn(&Life) + Clone + Sync + Send + 'static,
+) {
     for n_steps in 0.. {
-        let life = Life { n_steps, was_cut: Arc::default() };
+        let life = Life {
+            n_steps,
+            was_cut: Arc::default(),
+        };
         let (model, one) = (model.clone(), life.clone());
         check(preemptions, move || model(&one));
         if !life.was_cut.load(Relaxed) {
@@ -89,10 +95,16 @@ macro_rules! mortal_atomic {
             turnstile: loom::sync::atomic::AtomicU32,
         }
 
-        #[expect(dead_code, reason = "each of the two numbers is used in a part of these ways")]
+        #[expect(
+            dead_code,
+            reason = "each of the two numbers is used in a part of these ways"
+        )]
         impl $name {
             pub(crate) fn new(value: $number) -> Self {
-                Self { word: loom::sync::atomic::$name::new(value), turnstile: loom::sync::atomic::AtomicU32::new(0) }
+                Self {
+                    word: loom::sync::atomic::$name::new(value),
+                    turnstile: loom::sync::atomic::AtomicU32::new(0),
+                }
             }
 
             fn access(&self) -> &loom::sync::atomic::$name {

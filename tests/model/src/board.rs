@@ -1,10 +1,11 @@
 //! A small board out of the crate's own state words, with the face that the supervisor's verdict uses.
 
+use crate::atomic;
 pub(crate) use crate::atomic::{AtomicU32, AtomicU64, Ordering};
-use crate::atomic as atomic;
 
 #[path = "../../../runtime/src/board/finished.rs"]
 mod finished;
+#[expect(dead_code, reason = "the original; the models use a part of it")]
 #[path = "../../../runtime/src/board/queue.rs"]
 mod queue;
 #[expect(dead_code, reason = "the original; the models use a part of it")]
@@ -17,7 +18,7 @@ mod task;
 pub(crate) use finished::Finished;
 pub(crate) use queue::{Line, Queue, QueueEnds};
 pub(crate) use room::{Fault, FaultKind};
-pub(crate) use task::{State, StateWord, TaskId, TaskIndex, TaskRow, WorkerIndex};
+pub(crate) use task::{State, StateWord, TaskId, TaskIndex, TaskRow, Try, WorkerIndex};
 
 pub(crate) const ALIGN: u64 = 64;
 
@@ -56,7 +57,8 @@ pub(crate) struct WorkerRecord {
 
 impl WorkerRecord {
     pub(crate) fn set_current(&self, task: Option<TaskId>) {
-        self.current.store(task.map_or(NO_TASK, TaskId::to_word), Ordering::Release);
+        self.current
+            .store(task.map_or(NO_TASK, TaskId::to_word), Ordering::Release);
     }
 
     pub(crate) fn current(&self) -> Option<TaskId> {
@@ -100,7 +102,10 @@ fn words(n: usize) -> Vec<AtomicU64> {
 
 impl Board {
     pub(crate) fn new(n_workers: usize, n_tasks: usize, n_items: usize) -> Self {
-        let worker = |_| WorkerRecord { current: AtomicU64::new(NO_TASK), words: Silence };
+        let worker = |_| WorkerRecord {
+            current: AtomicU64::new(NO_TASK),
+            words: Silence,
+        };
         let room = |_| ModelRoom {
             results: (0..n_items).map(|_| AtomicU32::new(0)).collect(),
             faults: words(n_items),
@@ -142,11 +147,17 @@ impl Board {
     }
 
     pub(crate) fn queue(&self) -> Queue<'_> {
-        Queue { ends: &self.header.queue, names: &self.names }
+        Queue {
+            ends: &self.header.queue,
+            names: &self.names,
+        }
     }
 
     pub(crate) fn retries(&self) -> Queue<'_> {
-        Queue { ends: &self.header.retries, names: &self.retry_names }
+        Queue {
+            ends: &self.header.retries,
+            names: &self.retry_names,
+        }
     }
 
     /// Last words are not modelled.

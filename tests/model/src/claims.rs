@@ -17,12 +17,17 @@ struct Row {
 
 /// What a worker read, if it got the row in this generation.
 fn work(row: &Row, generation: u32, worker: u16) -> Option<u32> {
-    row.state.try_claim(generation, WorkerIndex(worker)).then(|| {
-        let input = row.input.load(Ordering::Relaxed);
-        row.output.store(input * 10, Ordering::Relaxed);
-        assert!(row.state.finish(generation, WorkerIndex(worker)), "nobody else may end it");
-        input
-    })
+    row.state
+        .try_claim(generation, WorkerIndex(worker))
+        .then(|| {
+            let input = row.input.load(Ordering::Relaxed);
+            row.output.store(input * 10, Ordering::Relaxed);
+            assert!(
+                row.state.finish(generation, WorkerIndex(worker)),
+                "nobody else may end it"
+            );
+            input
+        })
 }
 
 #[test]
@@ -63,7 +68,11 @@ fn the_next_tenant_is_claimed_under_its_own_name_and_read_whole() {
             row.state.publish(1);
         }
         let (late, next) = (late.join().unwrap(), next.join().unwrap());
-        assert_eq!(late, (!withdrawn).then_some(1), "a name of the past claims nothing");
+        assert_eq!(
+            late,
+            (!withdrawn).then_some(1),
+            "a name of the past claims nothing"
+        );
         assert!(next.is_none_or(|input| withdrawn && input == 2));
     });
 }

@@ -5,7 +5,7 @@
 //! RUSTFLAGS="--cfg loom" cargo test -p procession-model --release
 //! ```
 //!
-//! Without the cfg this package is empty. Models marked `ignore` show a fault that is known and not yet mended.
+//! Without the cfg this package is empty.
 //!
 //! Threads stand for processes. A process that is killed is a thread that goes no further after so many steps on
 //! shared memory, see [`atomic`]; its supervisor learns of it by joining the thread.

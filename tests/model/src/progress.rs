@@ -16,7 +16,13 @@ const KILLED: Verdict = Verdict::Fault(FaultKind::Killed as u32);
 const PANICKED: Verdict = Verdict::Fault(FaultKind::Panicked as u32);
 
 fn task(retries: u32, guarded: bool) -> NewTask {
-    NewTask { tag: 1, n_items: N_ITEMS, retries, guarded, ..NewTask::default() }
+    NewTask {
+        tag: 1,
+        n_items: N_ITEMS,
+        retries,
+        guarded,
+        ..NewTask::default()
+    }
 }
 
 /// A worker that may die at any step, its burial, and a second one that does the rest; the program looks in
@@ -62,11 +68,18 @@ fn one_death(
 fn items_done_are_kept_one_is_blamed_and_the_rest_is_done() {
     for guarded in [false, true] {
         check_deaths(None, move |life| {
-            let (verdicts, begun) = one_death(life, task(0, guarded), |item, _| End::Result(item + 10));
-            let n_blamed = verdicts.iter().filter(|&&verdict| verdict == KILLED).count();
+            let (verdicts, begun) =
+                one_death(life, task(0, guarded), |item, _| End::Result(item + 10));
+            let n_blamed = verdicts
+                .iter()
+                .filter(|&&verdict| verdict == KILLED)
+                .count();
             assert!(n_blamed <= 1);
             for (item, verdict) in (0..).zip(verdicts) {
-                assert!(verdict == KILLED || verdict == Verdict::Result(item + 10), "item {item}: {verdict:?}");
+                assert!(
+                    verdict == KILLED || verdict == Verdict::Result(item + 10),
+                    "item {item}: {verdict:?}"
+                );
                 assert!(begun[item as usize] <= 1, "no item runs twice unasked");
             }
         });
@@ -85,10 +98,19 @@ fn an_item_that_may_be_tried_again_is() {
 #[test]
 fn an_item_that_panics_has_one_fault_whatever_its_worker_dies_of() {
     check_deaths(None, |life| {
-        let job = |item, _| if item == 1 { End::Panic } else { End::Result(item + 10) };
+        let job = |item, _| {
+            if item == 1 {
+                End::Panic
+            } else {
+                End::Result(item + 10)
+            }
+        };
         let (verdicts, _) = one_death(life, task(0, false), job);
         assert!(matches!(verdicts[1], KILLED | PANICKED), "{verdicts:?}");
-        let n_killed = verdicts.iter().filter(|&&verdict| verdict == KILLED).count();
+        let n_killed = verdicts
+            .iter()
+            .filter(|&&verdict| verdict == KILLED)
+            .count();
         assert!(n_killed <= 1);
         assert!(verdicts[0] == Verdict::Result(10) || verdicts[0] == KILLED);
         assert!(verdicts[2] == Verdict::Result(12) || verdicts[2] == KILLED);
@@ -103,7 +125,13 @@ fn an_item_that_takes_its_worker_down_is_the_one_that_is_blamed() {
         program.publish(&board, task(1, true));
         let mut n_deaths = 0;
         while let Some(task) = claim(&board, WorkerIndex(0)) {
-            let job = |item, _| if item == 1 { End::Death } else { End::Result(item + 10) };
+            let job = |item, _| {
+                if item == 1 {
+                    End::Death
+                } else {
+                    End::Result(item + 10)
+                }
+            };
             if work(&board, WorkerIndex(0), task, 9, job) == crate::worker::Fate::Died {
                 n_deaths += 1;
                 bury_killed(&board, WorkerIndex(0));
@@ -111,16 +139,31 @@ fn an_item_that_takes_its_worker_down_is_the_one_that_is_blamed() {
         }
         program.drain(&board);
         assert_eq!(n_deaths, 2, "it was tried again once");
-        assert_eq!(program.delivered, [(1, vec![Verdict::Result(10), KILLED, Verdict::Result(12)])]);
+        assert_eq!(
+            program.delivered,
+            [(1, vec![Verdict::Result(10), KILLED, Verdict::Result(12)])]
+        );
     });
 }
 
 #[test]
 fn after_a_fault_that_ends_its_task_no_item_begins() {
     check_deaths(None, |life| {
-        let new = NewTask { ends_at_fault: true, ..task(0, true) };
-        let (verdicts, begun) = one_death(life, new, |item, _| if item == 1 { End::Panic } else { End::Result(item) });
-        let end = verdicts.iter().position(|verdict| matches!(verdict, Verdict::Fault(_))).unwrap();
+        let new = NewTask {
+            ends_at_fault: true,
+            ..task(0, true)
+        };
+        let (verdicts, begun) = one_death(life, new, |item, _| {
+            if item == 1 {
+                End::Panic
+            } else {
+                End::Result(item)
+            }
+        });
+        let end = verdicts
+            .iter()
+            .position(|verdict| matches!(verdict, Verdict::Fault(_)))
+            .unwrap();
         assert!(end <= 1, "{verdicts:?}");
         for (item, verdict) in verdicts.iter().enumerate().skip(end + 1) {
             assert_eq!((*verdict, begun[item]), (Verdict::Unfinished, 0));
@@ -133,7 +176,15 @@ fn the_end_of_a_process_is_that_of_its_one_item() {
     check_deaths(None, |life| {
         let board = Arc::new(Board::new(1, 1, 1));
         let mut program = Program::new(1);
-        program.publish(&board, NewTask { tag: 1, n_items: 1, guarded: true, ..NewTask::default() });
+        program.publish(
+            &board,
+            NewTask {
+                tag: 1,
+                n_items: 1,
+                guarded: true,
+                ..NewTask::default()
+            },
+        );
         let worker = {
             let (board, life) = (Arc::clone(&board), life.clone());
             thread::spawn(move || {
@@ -149,20 +200,57 @@ fn the_end_of_a_process_is_that_of_its_one_item() {
         program.drain(&board);
         assert_eq!(program.delivered.len(), 1);
         let verdict = program.delivered[0].1[0];
-        assert!(verdict == Verdict::Result(7) || (verdict == KILLED && !has_ended), "{verdict:?}");
+        assert!(
+            verdict == Verdict::Result(7) || (verdict == KILLED && !has_ended),
+            "{verdict:?}"
+        );
+    });
+}
+
+#[test]
+fn a_death_before_an_item_is_tried_again_is_not_held_against_it() {
+    check(None, || {
+        let board = Board::new(1, 1, N_ITEMS as usize);
+        let mut program = Program::new(1);
+        program.publish(&board, task(1, true));
+        let first = claim(&board, WorkerIndex(0)).unwrap();
+        work(&board, WorkerIndex(0), first, 9, |_, _| End::Death);
+        bury_killed(&board, WorkerIndex(0));
+        claim(&board, WorkerIndex(0)).unwrap();
+        bury_killed(&board, WorkerIndex(0));
+        let last = claim(&board, WorkerIndex(0)).unwrap();
+        work(&board, WorkerIndex(0), last, 9, |item, _| End::Result(item));
+        program.drain(&board);
+        assert_eq!(
+            program.delivered,
+            [(1, [0, 1, 2].map(Verdict::Result).to_vec())]
+        );
     });
 }
 
 /// With `max_jobs_per_worker(1)` and `retries(1)`.
 #[test]
-#[ignore = "known fault: a worker that leaves after a panic is blamed for the item it was to try again"]
 fn a_panic_on_the_last_job_of_a_worker_is_tried_again_by_the_next() {
     check(None, || {
         let board = Board::new(1, 1, 1);
         let mut program = Program::new(1);
-        program.publish(&board, NewTask { tag: 1, n_items: 1, retries: 1, ..NewTask::default() });
+        program.publish(
+            &board,
+            NewTask {
+                tag: 1,
+                n_items: 1,
+                retries: 1,
+                ..NewTask::default()
+            },
+        );
         while let Some(task) = claim(&board, WorkerIndex(0)) {
-            let job = |_, attempt| if attempt == 0 { End::Panic } else { End::Result(7) };
+            let job = |_, attempt| {
+                if attempt == 0 {
+                    End::Panic
+                } else {
+                    End::Result(7)
+                }
+            };
             work(&board, WorkerIndex(0), task, 1, job);
             bury_departed(&board, WorkerIndex(0));
         }

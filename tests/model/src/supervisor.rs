@@ -6,7 +6,7 @@ mod verdict;
 
 use verdict::{Cause, Death};
 
-use crate::board::{Board, Ordering, State, TaskId, WorkerIndex};
+use crate::board::{Board, State, TaskId, Try, WorkerIndex};
 
 mod crew {
     use crate::board::{TaskId, TaskIndex};
@@ -14,13 +14,24 @@ mod crew {
     pub(super) struct Crew;
 
     impl Crew {
-        pub(super) const ONLY_TASK: TaskId = TaskId { index: TaskIndex(0), generation: 0 };
+        pub(super) const ONLY_TASK: TaskId = TaskId {
+            index: TaskIndex(0),
+            generation: 0,
+        };
     }
 }
 
 fn death(board: &Board, index: WorkerIndex, cause: Cause) -> Death<'_> {
-    let record = board.worker(index).expect("the models name workers that they have");
-    Death { board, record, index, pid: 1, cause }
+    let record = board
+        .worker(index)
+        .expect("the models name workers that they have");
+    Death {
+        board,
+        record,
+        index,
+        pid: 1,
+        cause,
+    }
 }
 
 /// A signal that nobody of ours sent.
@@ -44,15 +55,17 @@ pub(crate) fn bury_killed_process(board: &Board, index: WorkerIndex) {
 }
 
 /// What `Running::of` of `watch.rs` finds.
-pub(crate) fn running(board: &Board, index: WorkerIndex) -> Option<(TaskId, u32)> {
+pub(crate) fn running(board: &Board, index: WorkerIndex) -> Option<(TaskId, Try)> {
     let task = board.worker(index)?.current()?;
     let row = board.task(task.index)?;
-    let item = row.progress.guard.running()?;
-    let _attempt = row.progress.attempt.load(Ordering::Relaxed);
-    (row.state.read(task.generation) == Some(State::Claimed(index))).then_some((task, item))
+    let this_try = row.progress.guard.running()?;
+    let holds_it = row.state.read(task.generation) == Some(State::Claimed(index));
+    (holds_it && this_try.generation == task.generation).then_some((task, this_try))
 }
 
-/// `end_item` of `crew.rs`, up to the kill: whether there is to be one.
-pub(crate) fn condemn(board: &Board, task: TaskId, item: u32) -> bool {
-    board.task(task.index).is_some_and(|row| row.progress.guard.condemn(item))
+/// `Worker::end` of `crew.rs`, up to the kill: whether there is to be one.
+pub(crate) fn condemn(board: &Board, task: TaskId, this_try: Try) -> bool {
+    board
+        .task(task.index)
+        .is_some_and(|row| row.progress.guard.condemn(this_try))
 }

@@ -1,7 +1,9 @@
 //! A worker's way through a task, step for step as in `worker/mod.rs` and `worker/chunk.rs`.
 
 use crate::atomic::fence;
-use crate::board::{Board, Fault, FaultKind, Ordering, TaskId, TaskIndex, TaskRow, WorkerIndex};
+use crate::board::{
+    Board, Fault, FaultKind, Ordering, TaskId, TaskIndex, TaskRow, Try, WorkerIndex,
+};
 
 /// `claim` of `worker/mod.rs`.
 pub(crate) fn claim(board: &Board, index: WorkerIndex) -> Option<TaskId> {
@@ -12,7 +14,9 @@ pub(crate) fn claim(board: &Board, index: WorkerIndex) -> Option<TaskId> {
     }
     let claim = |task: TaskId| {
         record.set_current(Some(task));
-        board.task(task.index).is_some_and(|row| row.state.try_claim(task.generation, index))
+        board
+            .task(task.index)
+            .is_some_and(|row| row.state.try_claim(task.generation, index))
     };
     let claimed = retries.take(claim).or_else(|| queue.take(claim));
     if claimed.is_none() {
@@ -51,18 +55,29 @@ pub(crate) fn work(
     mut quota: u32,
     mut job: impl FnMut(u32, u32) -> End,
 ) -> Fate {
-    let Some(row) = board.task(task.index) else { return Fate::TookLeave };
+    let Some(row) = board.task(task.index) else {
+        return Fate::TookLeave;
+    };
     let progress = &row.progress;
     let n_items = row.n_items.load(Ordering::Relaxed);
     let guarded = row.guarded.load(Ordering::Relaxed) != 0;
     let mut next = progress.done.load(Ordering::Relaxed);
+    let this_try = |item| Try {
+        generation: task.generation,
+        item,
+        attempt: progress.attempt.load(Ordering::Relaxed),
+    };
+    // Chunk::lower_guard; false where it would wait for its end.
+    let lower_guard = |item| !guarded || progress.guard.lower(this_try(item));
     // Chunk::next_item, the job, Chunk::put or Chunk::put_panic.
     while next < n_items && quota > 0 && progress.stop.load(Ordering::Relaxed) == 0 {
         if guarded {
-            progress.guard.raise(next);
+            progress.guard.raise(this_try(next));
             fence(Ordering::SeqCst);
             if progress.stop.load(Ordering::Relaxed) != 0 {
-                progress.guard.lower(next);
+                if !lower_guard(next) {
+                    return Fate::Condemned;
+                }
                 break;
             }
         }
@@ -70,18 +85,24 @@ pub(crate) fn work(
         progress.started.store(next + 1, Ordering::Release);
         match job(next, progress.attempt.load(Ordering::Relaxed)) {
             End::Death => return Fate::Died,
-            End::Result(value) => board.room(task.index).results[next as usize].store(value, Ordering::Relaxed),
+            End::Result(value) => {
+                board.room(task.index).results[next as usize].store(value, Ordering::Relaxed)
+            }
             End::Panic => {
                 let attempt = progress.attempt.load(Ordering::Relaxed);
                 if attempt < row.retries.load(Ordering::Relaxed) {
+                    if !lower_guard(next) {
+                        return Fate::Condemned;
+                    }
                     progress.attempt.store(attempt + 1, Ordering::Relaxed);
+                    progress.started.store(next, Ordering::Release);
                     continue;
                 }
                 write_fault(board, row, fault(next, FaultKind::Panicked));
             }
         }
         // Chunk::count.
-        if guarded && !progress.guard.lower(next) {
+        if !lower_guard(next) {
             return Fate::Condemned;
         }
         if progress.attempt.load(Ordering::Relaxed) != 0 {
@@ -99,16 +120,28 @@ pub(crate) fn work(
 
 /// The end of `work` in `worker/mod.rs`; nobody sleeps in these models.
 pub(crate) fn finish(board: &Board, index: WorkerIndex, task: TaskId) {
-    let Some(row) = board.task(task.index) else { return };
+    let Some(row) = board.task(task.index) else {
+        return;
+    };
     row.state.finish(task.generation, index);
-    board.header().finished.0.push(task.index, &row.next_finished);
+    board
+        .header()
+        .finished
+        .0
+        .push(task.index, &row.next_finished);
     if let Some(record) = board.worker(index) {
         record.set_current(None);
     }
 }
 
 fn fault(item: u32, kind: FaultKind) -> Fault {
-    Fault { item, kind, pid: 1, detail: 0, payload: crate::board::Span::new(0, 0) }
+    Fault {
+        item,
+        kind,
+        pid: 1,
+        detail: 0,
+        payload: crate::board::Span::new(0, 0),
+    }
 }
 
 /// `write_fault` of `worker/chunk.rs`, with one word for a fault.
@@ -130,5 +163,8 @@ pub(crate) fn write_fault(board: &Board, row: &TaskRow, fault: Fault) {
 
 /// A name for the task of a row in its first generation.
 pub(crate) fn first(index: u32) -> TaskId {
-    TaskId { index: TaskIndex(index), generation: 0 }
+    TaskId {
+        index: TaskIndex(index),
+        generation: 0,
+    }
 }

@@ -25,6 +25,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::fstat;
 use nix::unistd::{SysconfVar, ftruncate, sysconf};
 
@@ -44,6 +45,10 @@ pub(crate) fn memfd(name: &str, len: u64) -> io::Result<Fd> {
         other => other,
     }?;
     let end = i64::try_from(len).map_err(|_too_long| Errno::EFBIG)?;
+    // Past this limit the kernel would send SIGXFSZ, which ends the program.
+    if len > getrlimit(Resource::RLIMIT_FSIZE)?.0 {
+        return Err(Errno::EFBIG.into());
+    }
     ftruncate(&file, end)?;
     let fixed_length = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
     fcntl(&file, FcntlArg::F_ADD_SEALS(fixed_length))?;

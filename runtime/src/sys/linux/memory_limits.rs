@@ -28,16 +28,21 @@ pub(crate) fn available_memory() -> u64 {
         .fold(available, u64::min)
 }
 
-/// The bytes of the machine or, if less, of the tightest cgroup limit, as of the first call.
+/// The bytes of the machine or, if less, of the tightest cgroup limit, as of the first call that could read them.
 pub(crate) fn total_memory() -> u64 {
     static TOTAL: OnceLock<u64> = OnceLock::new();
-    *TOTAL.get_or_init(|| {
+    let read_total = || {
         let total = meminfo_bytes(&read("/proc/meminfo"), "MemTotal:");
         memory_groups()
             .iter()
             .map(|group| group.limit)
             .fold(total, u64::min)
-    })
+    };
+    match TOTAL.get().copied().unwrap_or_else(read_total) {
+        // Nothing could be read, perhaps for want of a descriptor: the next call may do better.
+        u64::MAX => u64::MAX,
+        total => *TOTAL.get_or_init(|| total),
+    }
 }
 
 /// The value of one line of `/proc/meminfo`, `u64::MAX` if there is none.

@@ -231,7 +231,8 @@ fn has_children() -> bool {
     waitid(Id::All, look) != Err(Errno::ECHILD)
 }
 
-/// Kills and reaps every child but these; whether one is left that has not ended yet.
+/// Kills and reaps every child but these; whether one is left that has not ended yet. Children that have taken on
+/// another user's rights are left alone.
 pub(crate) fn kill_children_except(keep: &[u32]) -> bool {
     if !has_children() {
         return false;
@@ -254,14 +255,16 @@ pub(crate) fn kill_and_reap(child: u32) {
     }
 }
 
-/// Whether the child is gone. Its number cannot have passed to another process: it is reaped nowhere else.
+/// Whether the child is gone, or not to be killed by this process. Its number cannot have passed to another process: it
+/// is reaped nowhere else.
 fn kill_and_try_to_reap(child: u32) -> bool {
     let Ok(number) = i32::try_from(child) else {
         return true;
     };
     let child = Pid::from_raw(number);
-    // Failure means that it has ended.
-    let _ = kill(child, Signal::SIGKILL);
+    if kill(child, Signal::SIGKILL) == Err(Errno::EPERM) {
+        return true;
+    }
     !matches!(
         waitpid(child, Some(WaitPidFlag::WNOHANG)),
         Ok(WaitStatus::StillAlive)

@@ -21,9 +21,10 @@
 
 use std::io;
 use std::mem::{self, MaybeUninit};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use super::fd::Fd;
 
@@ -173,6 +174,16 @@ impl Channel {
     pub(crate) fn peer_pid(&self) -> io::Result<u32> {
         let credentials: libc::ucred = option(&self.fd, libc::SO_PEERCRED)?;
         Ok(credentials.pid.unsigned_abs())
+    }
+
+    /// Whether the other end is closed, whatever is still to be read.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        let mut look = [PollFd::new(self.fd.as_fd(), PollFlags::empty())];
+        let polled = nix::poll::poll(&mut look, PollTimeout::ZERO);
+        polled.is_ok()
+            && look[0]
+                .revents()
+                .is_some_and(|events| events.contains(PollFlags::POLLHUP))
     }
 
     /// Whether it carries whole messages, as the ends of a [`pair`](Self::pair) do.

@@ -1,0 +1,265 @@
+//! A program of one thread whose workers are its forks, or that forks by itself: `forks WHAT`.
+
+#![cfg_attr(not(target_os = "linux"), no_main)]
+#![cfg(target_os = "linux")]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork};
+use procession::{Error, ErrorKind, Pool, StartMethod, job, pool_map, process_job, spawn};
+use procession_tests::processes::{self, Signal};
+use procession_tests::wait_for;
+
+static FILLED: AtomicU32 = AtomicU32::new(0);
+
+#[process_job]
+fn filled() -> u32 {
+    FILLED.load(Ordering::Relaxed)
+}
+
+#[process_job]
+fn fill(number: u32) -> u32 {
+    FILLED.swap(number, Ordering::Relaxed)
+}
+
+#[process_job]
+fn square(x: u64) -> u64 {
+    x * x
+}
+
+#[process_job]
+fn pid() -> u32 {
+    std::process::id()
+}
+
+#[process_job]
+fn parent_pid() -> u32 {
+    std::os::unix::process::parent_id()
+}
+
+#[process_job]
+fn sleeps(millis: u64) -> u64 {
+    std::thread::sleep(Duration::from_millis(millis));
+    millis
+}
+
+/// Makes pools of both methods in a job.
+#[process_job]
+fn nests() -> Vec<u32> {
+    FILLED.store(FILLED.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    let of = |pool: Result<Pool, Error>| {
+        let pool = pool.expect("a pool in a job");
+        pool.submit(job!(filled), ())
+            .and_then(|handle| Ok(handle.join()?))
+            .expect("a number")
+    };
+    vec![of(forked(1)), of(Pool::new(1))]
+}
+
+fn forked(n_workers: usize) -> Result<Pool, Error> {
+    Pool::builder()
+        .workers(n_workers)
+        .start_method(StartMethod::Fork)
+        .build()
+}
+
+/// Runs `act` in a child that the user's own code forks; it must come to its end.
+fn in_a_fork(act: impl FnOnce()) {
+    #[expect(unsafe_code, reason = "what a user may do")]
+    // SAFETY: this program has one thread.
+    let forked = unsafe { fork() };
+    match forked.expect("a fork") {
+        ForkResult::Child => {
+            act();
+            std::process::exit(0);
+        }
+        ForkResult::Parent { child } => {
+            assert!(
+                matches!(waitpid(child, None), Ok(WaitStatus::Exited(_, 0))),
+                "the child failed"
+            );
+        }
+    }
+}
+
+fn refused<T>(what: &str, outcome: Result<T, Error>) {
+    match outcome {
+        Ok(_) => println!("{what} worked"),
+        Err(error) => println!("{what}: {:?}: {error}", error.kind()),
+    }
+}
+
+fn main() {
+    let what = std::env::args().nth(1).unwrap_or_default();
+    match what.as_str() {
+        "memory" => {
+            FILLED.store(5, Ordering::Relaxed);
+            let pool = forked(1).expect("a pool");
+            FILLED.store(6, Ordering::Relaxed);
+            let look = || {
+                pool.submit(job!(filled), ())
+                    .expect("a pool")
+                    .join()
+                    .expect("a number")
+            };
+            println!("then {}", look());
+            let before = pool
+                .submit(job!(fill), 7)
+                .expect("a pool")
+                .join()
+                .expect("a number");
+            println!("there {before}, then {}", look());
+            println!("here {}", FILLED.load(Ordering::Relaxed));
+            let pids = pool.pids();
+            processes::send(pids[0], Signal::SIGKILL);
+            wait_for("another worker", || pool.pids() != pids);
+            println!("replaced {}", look());
+        }
+        "threads" => {
+            let (keep, wait) = channel::<()>();
+            let thread = std::thread::spawn(move || wait.recv().is_err());
+            let error = forked(1).expect_err("a program with two threads");
+            println!("{:?}: {error}", error.kind());
+            drop(keep);
+            thread.join().expect("no panic");
+            let pool = forked(1).expect("a pool, now that there is one thread");
+            println!("{:?}", pool.map(job!(square), 0..4).expect("results"));
+        }
+        "nested" => {
+            FILLED.store(5, Ordering::Relaxed);
+            let pool = forked(1).expect("a pool");
+            println!(
+                "{:?}",
+                pool.submit(job!(nests), ())
+                    .expect("a pool")
+                    .join()
+                    .expect("numbers")
+            );
+        }
+        "printing" => {
+            print!("[rust]");
+            #[expect(unsafe_code, reason = "C's own buffer")]
+            // SAFETY: a format without arguments.
+            unsafe {
+                libc::printf(c"[c]".as_ptr())
+            };
+            let pool = forked(3).expect("a pool");
+            pool.map(job!(square), 0..100).expect("results");
+            pool.close().expect("an end");
+        }
+        "several" => {
+            let pools: Vec<_> = (0..5)
+                .map(|number| {
+                    FILLED.store(number, Ordering::Relaxed);
+                    forked(2).expect("a pool")
+                })
+                .collect();
+            let default = pool_map!(filled, [()]).expect("the default pool");
+            let seen: Vec<_> = pools
+                .iter()
+                .map(|pool| pool.map(job!(filled), [()]).expect("a pool")[0])
+                .collect();
+            println!("{seen:?} {default:?}");
+        }
+        "supervisor" => {
+            let (pool, other) = (forked(1).expect("a pool"), forked(1).expect("a pool"));
+            let handle = pool.submit(job!(sleeps), 1_000_000).expect("a pool");
+            let supervisor = other_parent(&pool);
+            processes::send(supervisor, Signal::SIGKILL);
+            println!("{}", handle.join().expect_err("a lost job"));
+            println!("{:?}", other.map(job!(square), 0..4).expect("results"));
+        }
+        "parents" => parents_things(),
+        "own" => {
+            let pool = Pool::new(2).expect("a pool");
+            pool_map!(square, 0..10).expect("the default pool");
+            let ours = procession_tests::supervisor_pid();
+            in_a_fork(|| {
+                println!(
+                    "{:?}",
+                    pool_map!(square, 0..4).expect("a default pool of the child's own")
+                );
+                println!(
+                    "{:?}",
+                    Pool::new(2)
+                        .and_then(|pool| pool.map(job!(square), 0..3))
+                        .expect("a pool")
+                );
+                println!(
+                    "{:?}",
+                    forked(1)
+                        .and_then(|pool| pool.map(job!(square), 0..2))
+                        .expect("a forked pool")
+                );
+                let process = spawn!(parent_pid())
+                    .expect("a process")
+                    .join()
+                    .expect("a number");
+                assert_ne!(process, ours, "a supervisor of its own");
+            });
+            assert_eq!(pool.map(job!(square), 0..4).expect("results"), [0, 1, 4, 9]);
+            println!("here too");
+        }
+        other => panic!("what is {other:?}?"),
+    }
+}
+
+/// The supervisor of a busy pool's worker.
+fn other_parent(pool: &Pool) -> u32 {
+    processes::parent_of(pool.pids()[0]).expect("a worker")
+}
+
+/// A child that the user forked has the parent's pool, handle and process in its memory.
+fn parents_things() {
+    let pool = Pool::new(2).expect("a pool");
+    let handles = [300, 300].map(|millis| pool.submit(job!(sleeps), millis).expect("a pool"));
+    let process = spawn!(sleeps(300)).expect("a process");
+    let pids = pool.pids();
+    // Dropped in the child only: there it takes them out.
+    let mut things = Some((pool, handles, process));
+    in_a_fork(|| {
+        let (pool, [one, mut other], mut process) = things.take().expect("what the parent made");
+        refused("map", pool.map(job!(square), 0..3));
+        refused("map_each", pool.map_each(job!(square), 0..3));
+        refused("submit", pool.submit(job!(square), 3));
+        refused("try_submit", pool.try_submit(job!(square), 3));
+        println!("pids {:?}", pool.pids());
+        pool.stats();
+        println!("cancel {}", one.cancel());
+        println!("join: {}", one.join().expect_err("not ours"));
+        println!(
+            "join_timeout: {}",
+            other.join_timeout(Duration::MAX).expect_err("not ours")
+        );
+        refused("kill", process.kill());
+        refused("terminate", process.terminate());
+        println!(
+            "join: {}",
+            process.join_timeout(Duration::MAX).expect_err("not ours")
+        );
+        println!("exit status {:?}", process.exit_status());
+        drop((other, process));
+        refused("close", pool.close());
+    });
+    // Once more, for nothing but dropping.
+    in_a_fork(|| drop(things.take()));
+    let (pool, handles, process) = things.take().expect("still here");
+    assert_eq!(pool.pids(), pids);
+    assert!(
+        pids.iter().all(|&pid| processes::is_alive(pid)),
+        "nobody was killed"
+    );
+    assert!(handles.into_iter().all(|handle| handle.join() == Ok(300)));
+    assert_eq!(process.join(), Ok(300));
+    assert_eq!(pool.map(job!(square), 0..3).expect("results"), [0, 1, 4]);
+    assert_eq!(
+        pool.map(job!(pid), [()])
+            .map(|found| pids.contains(&found[0]))
+            .map_err(|error| error.kind()),
+        Ok::<_, ErrorKind>(true)
+    );
+    pool.close().expect("an end");
+}

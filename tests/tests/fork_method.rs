@@ -1,0 +1,112 @@
+//! Workers that are forks of the program as it stands, and programs that fork by themselves.
+
+#![cfg(target_os = "linux")]
+
+use std::process::Command;
+
+use procession::{ErrorKind, Pool, StartMethod};
+use procession_tests::{Story, begin};
+
+fn forks(what: &str) -> String {
+    Story::of(
+        Command::new(env!("CARGO_BIN_EXE_forks"))
+            .arg(what)
+            .env_remove("RUST_BACKTRACE"),
+    )
+    .success()
+}
+
+#[test]
+fn workers_see_the_memory_of_the_moment_also_a_later_one_and_write_their_own() {
+    let _test = begin();
+    assert_eq!(
+        forks("memory"),
+        "then 5\nthere 5, then 7\nhere 6\nreplaced 5\n"
+    );
+}
+
+#[test]
+fn with_a_second_thread_it_is_refused_and_works_when_that_has_ended() {
+    let _test = begin();
+    assert_eq!(
+        forks("threads"),
+        "Start: failed to start the supervisor process: `StartMethod::Fork` needs a program with one thread, and this \
+         one has 2 (each `#[test]` is one): use `StartMethod::ForkServer`, or make the pool before the threads\n\
+         [0, 1, 4, 9]\n"
+    );
+}
+
+#[test]
+fn in_a_test_it_is_refused() {
+    let _test = begin();
+    let error = Pool::builder()
+        .workers(1)
+        .start_method(StartMethod::Fork)
+        .build()
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Start);
+    assert!(
+        error
+            .to_string()
+            .contains("needs a program with one thread"),
+        "{error}"
+    );
+}
+
+#[test]
+fn it_nests() {
+    let _test = begin();
+    assert_eq!(forks("nested"), "[6, 0]\n");
+}
+
+#[test]
+fn what_is_buffered_is_printed_once() {
+    let _test = begin();
+    let output = forks("printing");
+    assert_eq!(output.matches("[rust]").count(), 1, "{output}");
+    assert_eq!(output.matches("[c]").count(), 1, "{output}");
+}
+
+#[test]
+fn several_pools_each_see_their_own_moment() {
+    let _test = begin();
+    assert_eq!(forks("several"), "[0, 1, 2, 3, 4] [0]\n");
+}
+
+#[test]
+fn each_pool_has_a_supervisor_of_its_own() {
+    let _test = begin();
+    assert_eq!(
+        forks("supervisor"),
+        "lost after it had begun: the supervisor process was killed\n[0, 1, 4, 9]\n"
+    );
+}
+
+#[test]
+fn what_the_parent_made_is_refused_in_a_child_that_the_user_forked_and_stays_the_parents() {
+    let _test = begin();
+    let output = forks("parents");
+    let words = "this pool belongs to the process that this one was forked from: make one here";
+    let expected: String = ["map", "map_each", "submit", "try_submit"]
+        .iter()
+        .map(|what| format!("{what}: PoolGone: {words}\n"))
+        .chain([
+            "pids []\n".to_owned(),
+            "cancel false\n".to_owned(),
+            format!("join: lost after it had begun: {words}\n"),
+            format!("join_timeout: lost after it had begun: {words}\n"),
+            format!("kill: PoolGone: {words}\n"),
+            format!("terminate: PoolGone: {words}\n"),
+            format!("join: lost after it had begun: {words}\n"),
+            "exit status None\n".to_owned(),
+            format!("close: PoolGone: {words}\n"),
+        ])
+        .collect();
+    assert_eq!(output, expected);
+}
+
+#[test]
+fn a_child_that_the_user_forked_can_have_pools_of_its_own() {
+    let _test = begin();
+    assert_eq!(forks("own"), "[0, 1, 4, 9]\n[0, 1, 4]\n[0, 1]\nhere too\n");
+}
