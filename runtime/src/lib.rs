@@ -45,6 +45,14 @@
 //! - While the supervisor is stopped (SIGSTOP), time-outs are not kept and the program's death is not noticed.
 //! - A job that changes its user or capabilities loses its tie to the supervisor's death, see `PR_SET_PDEATHSIG` in
 //!   `prctl(2)`.
+//! - A stack overflow in a thread that a job started is a death like any other, but may go without the sentence
+//!   on stderr that one of the job's own thread has.
+//! - A worker adopts the processes that its jobs leave behind, so that they can be ended with it. What ends earlier stays
+//!   with it as a zombie until the worker is replaced, and a job that waits for any child (`waitpid(-1)`) may
+//!   wait for one of these, or for the supervisor of a pool of its own. If the *supervisor* is killed, the
+//!   workers die with it and what their jobs had started does not.
+//! - What a job changes in its process (signal handlers, limits, statics) the next job on that worker finds changed.
+//! - Memory that a pool has once used for arguments and results it keeps until it is dropped.
 //! - Within a task of items that take less than a microsecond each, what they print without a newline is written
 //!   out when the task ends; a `kill -9` in between can lose it.
 //!

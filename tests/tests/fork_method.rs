@@ -78,7 +78,7 @@ fn each_pool_has_a_supervisor_of_its_own() {
     let _test = begin();
     assert_eq!(
         forks("supervisor"),
-        "lost after it had begun: the supervisor process was killed\n[0, 1, 4, 9]\n"
+        "lost: the supervisor process was killed\n[0, 1, 4, 9]\n"
     );
 }
 

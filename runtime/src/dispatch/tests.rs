@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::desk::{Desk, Mailbox, Tenant};
 use super::outcome::{Limits, Outcome, Remembered};
 use crate::board::{
-    ALIGN, Board, Layout, Ordering, Room, Span, TaskId, TaskIndex, WorkerIndex,
-    round_up,
+    ALIGN, Board, Layout, Ordering, Room, Span, TaskId, TaskIndex, WorkerIndex, round_up,
 };
 
 const LAYOUT: Layout = Layout {
@@ -140,11 +139,7 @@ fn take_results(
     let row = board.task(task.index).expect("its own row");
     assert!(row.state.try_claim(task.generation, WorkerIndex(0)));
     // The first task's room begins where the arena does.
-    let room = Room::new(
-        Span::new(layout.arena().offset, ROOM_LEN),
-        N_ITEMS,
-        None,
-    );
+    let room = Room::new(Span::new(layout.arena().offset, ROOM_LEN), N_ITEMS, None);
     for (item, place) in (0..).zip(places(&board, task, room.heap())) {
         let cell = board
             .words::<2>(room.cell(item).offset)
