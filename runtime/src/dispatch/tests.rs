@@ -16,6 +16,9 @@ const LAYOUT: Layout = Layout {
     region_len: 16 * 1024,
 };
 
+/// For results, in each task's room.
+const HEAP_LEN: u64 = 256;
+
 fn next(seed: &mut u64) -> u64 {
     *seed = seed
         .wrapping_mul(6_364_136_223_846_793_005)
@@ -59,7 +62,7 @@ fn seat(
     mailbox: &Arc<Mailbox>,
 ) -> TaskId {
     let (index, span) = desk
-        .set_aside(board, Room::len(n_items, fixed_output, 256))
+        .set_aside(board, Room::len(n_items, fixed_output, HEAP_LEN))
         .expect("room for a small task");
     let remembered = Remembered {
         n_items,
@@ -139,7 +142,8 @@ fn take_results(
     let row = board.task(task.index).expect("its own row");
     assert!(row.state.try_claim(task.generation, WorkerIndex(0)));
     // The first task's room begins where the arena does.
-    let room = Room::new(Span::new(layout.arena().offset, ROOM_LEN), N_ITEMS, None);
+    let room_len = Room::len(N_ITEMS, None, HEAP_LEN);
+    let room = Room::new(Span::new(layout.arena().offset, room_len), N_ITEMS, None);
     for (item, place) in (0..).zip(places(&board, task, room.heap())) {
         let cell = board
             .words::<2>(room.cell(item).offset)
@@ -154,9 +158,6 @@ fn take_results(
     let (_, outcome) = mailbox.take().pop().expect("it is done");
     outcome
 }
-
-/// Of a task of [`N_ITEMS`] as `seat` makes it.
-const ROOM_LEN: u64 = N_ITEMS as u64 * (32 + 16) + 256;
 
 /// Makes what looks like a block of a task at the front of the worker's region, and gives its payload.
 fn make_block(board: &Board, task: TaskId, total: u64) -> Span {

@@ -167,6 +167,34 @@ fn a_condemned_worker_goes_no_further_when_its_item_panics_and_is_tried_again() 
     });
 }
 
+/// Each try has the whole of its time.
+#[test]
+fn a_second_try_is_not_condemned_for_the_first() {
+    check(Some(4), || {
+        let (board, _, task) = held(1, 1);
+        let n_tries = Arc::<AtomicU32>::default();
+        let count = Arc::clone(&n_tries);
+        let worker = worker(&board, task, move |item, attempt| {
+            count.fetch_add(1, Ordering::Relaxed);
+            if attempt == 0 {
+                End::Panic
+            } else {
+                End::Result(item)
+            }
+        });
+        let condemned =
+            running(&board, WORKER).filter(|&(task, this_try)| condemn(&board, task, this_try));
+        worker.join().unwrap();
+        if let Some((_, this_try)) = condemned {
+            assert_eq!(
+                n_tries.load(Ordering::Relaxed),
+                this_try.attempt + 1,
+                "another try than the one that was looked at was ended"
+            );
+        }
+    });
+}
+
 /// The supervisor looks at item 0 of a task; before it strikes, the task is over and the row has a new tenant.
 #[test]
 fn the_next_tenant_of_a_row_is_not_condemned_for_the_last() {
