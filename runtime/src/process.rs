@@ -81,8 +81,9 @@ impl<R: ByValue> Process<R> {
     /// # Errors
     ///
     /// How the job ended without one.
-    pub fn join(mut self) -> Result<R, JobError> {
-        self.take(None).and_then(|result| result.ok_or_else(taken))
+    pub fn join(self) -> Result<R, JobError> {
+        self.dispatch
+            .join_single(&self.mailbox, || self.has_ended(), "process")
     }
 
     /// Waits for the process to end, but not longer than `timeout`; `None`: not yet, ask again.
@@ -105,30 +106,9 @@ impl<R: ByValue> Process<R> {
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn join_timeout(&mut self, timeout: Duration) -> Result<Option<R>, JobError> {
-        self.take(Some(timeout))
-    }
-
-    fn take(&mut self, timeout: Option<Duration>) -> Result<Option<R>, JobError> {
         self.dispatch
-            .check_ours()
-            .map_err(|error| JobError::lost(error.to_string(), true))?;
-        if self.mailbox.is_emptied() {
-            return Err(taken());
-        }
-        let has_ended = || !self.mailbox.is_empty() && self.has_ended();
-        if !self.dispatch.wait_until_or(has_ended, timeout) && self.dispatch.gone().is_none() {
-            return Ok(None);
-        }
-        let arrived = self.mailbox.take().pop();
-        let verdict = arrived
-            .and_then(|(_, outcome)| outcome.verdicts::<R>().each().next())
-            .ok_or_else(taken)?;
-        verdict.map(Some).map_err(|failure| failure.error)
+            .take_single(&self.mailbox, || self.has_ended(), Some(timeout), "process")
     }
-}
-
-fn taken() -> JobError {
-    JobError::lost("the result of this process was taken already", true)
 }
 
 impl<R> Process<R> {

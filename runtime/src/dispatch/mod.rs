@@ -18,6 +18,7 @@ mod arena;
 mod audit;
 mod desk;
 mod outcome;
+mod single;
 mod task;
 
 use std::fmt;

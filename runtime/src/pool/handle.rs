@@ -79,8 +79,8 @@ impl<R: ByValue> JobHandle<R> {
     /// # Errors
     ///
     /// How it ended without a result; [`JobError::Lost`] where the pool is gone.
-    pub fn join(mut self) -> Result<R, JobError> {
-        self.take(None).and_then(|result| result.ok_or_else(taken))
+    pub fn join(self) -> Result<R, JobError> {
+        self.dispatch.join_single(&self.mailbox, || true, "job")
     }
 
     /// Waits for the job to end, but not longer than `timeout`; `None`: not yet, ask again.
@@ -89,32 +89,9 @@ impl<R: ByValue> JobHandle<R> {
     ///
     /// As [`join`](Self::join). Once it has given a result or an error, it is a [`JobError::Lost`] to ask again.
     pub fn join_timeout(&mut self, timeout: Duration) -> Result<Option<R>, JobError> {
-        self.take(Some(timeout))
-    }
-
-    fn take(&mut self, timeout: Option<Duration>) -> Result<Option<R>, JobError> {
         self.dispatch
-            .check_ours()
-            .map_err(|error| JobError::lost(error.to_string(), true))?;
-        if self.mailbox.is_emptied() {
-            return Err(taken());
-        }
-        if !self
-            .dispatch
-            .wait_until_or(|| !self.mailbox.is_empty(), timeout)
-        {
-            return Ok(None);
-        }
-        let arrived = self.mailbox.take().pop();
-        let verdict = arrived
-            .and_then(|(_, outcome)| outcome.verdicts::<R>().each().next())
-            .ok_or_else(taken)?;
-        verdict.map(Some).map_err(|failure| failure.error)
+            .take_single(&self.mailbox, || true, Some(timeout), "job")
     }
-}
-
-fn taken() -> JobError {
-    JobError::lost("the result of this job was taken already", true)
 }
 
 impl<R> JobHandle<R> {
