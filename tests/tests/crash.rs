@@ -90,6 +90,7 @@ fn one_item_meets(end: End, worker_lives_on: bool) -> JobError {
     let pool = Pool::new(2).unwrap();
     let mut verdict = None;
     for chunk_size in [1, 5, 20] {
+        wait_for("two workers", || pool.pids().len() == 2);
         let before: HashSet<_> = pool.pids().into_iter().collect();
         let items = (0..20).map(|x| (x, if x == 7 { end } else { End::Returns }));
         let error = pool_map!(in pool, meets, items.clone(), chunk_size = chunk_size).unwrap_err();
@@ -460,9 +461,9 @@ fn an_idle_worker_that_is_killed_is_replaced_unnoticed() {
             .unwrap();
         assert_eq!(results, (0..30).collect::<Vec<_>>());
         wait_for("three new ones", || {
-            pool.pids()
-                .iter()
-                .all(|pid| !before.contains(pid) && processes::is_alive(*pid))
+            let pids = pool.pids();
+            let is_new = |pid: &u32| !before.contains(pid) && processes::is_alive(*pid);
+            pids.len() == 3 && pids.iter().all(is_new)
         });
     }
     assert_eq!(
@@ -548,7 +549,11 @@ fn storm(pool: &Pool, seed: u64, pause_micros: u64, work: impl FnOnce()) -> u32 
             let mut random = Random(seed);
             while !is_over.load(Ordering::Relaxed) {
                 let pids = pool.pids();
-                let pid = pids[random.below(pids.len() as u64) as usize];
+                // Between a death and the next worker there may be none.
+                let place = random.below(pids.len().max(1) as u64) as usize;
+                let Some(&pid) = pids.get(place) else {
+                    continue;
+                };
                 // The number of one that has died may be another process's by now.
                 if processes::parent_of(pid) == Some(supervisor) && processes::is_alive(pid) {
                     processes::send(pid, Signal::SIGKILL);
