@@ -108,16 +108,49 @@ impl Error {
     }
 
     /// What kind of thing went wrong.
+    ///
+    /// ```
+    /// use procession::{ErrorKind, Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn leave(x: u32) { if x == 2 { std::process::exit(5) } }
+    ///
+    /// let error = Pool::new(1)?.map(job!(leave), 0..4).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Job);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
     }
 
     /// The failure of the job, where this is [`ErrorKind::Job`].
+    ///
+    /// ```
+    /// use procession::{JobError, Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn leave(x: u32) { if x == 2 { std::process::exit(5) } }
+    ///
+    /// let error = Pool::new(1)?.map(job!(leave), 0..4).unwrap_err();
+    /// assert_eq!(error.job_error(), Some(&JobError::Exited { code: 5 }));
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn job_error(&self) -> Option<&JobError> {
         self.inner.failed_job.as_ref().map(|failed| &failed.error)
     }
 
     /// The place in the input, counted from 0, of the item whose job failed.
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn leave(x: u32) { if x == 2 { std::process::exit(5) } }
+    ///
+    /// let error = Pool::new(1)?.map(job!(leave), 0..4).unwrap_err();
+    /// assert_eq!(error.index(), Some(2));
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn index(&self) -> Option<usize> {
         self.inner
             .failed_job
@@ -126,6 +159,17 @@ impl Error {
     }
 
     /// The name of the job that failed.
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn leave(x: u32) { if x == 2 { std::process::exit(5) } }
+    ///
+    /// let error = Pool::new(1)?.map(job!(leave), 0..4).unwrap_err();
+    /// assert_eq!(error.job(), Some("leave"));
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn job(&self) -> Option<&str> {
         self.inner
             .failed_job
@@ -135,6 +179,17 @@ impl Error {
     }
 
     /// The process that ran the job that failed, where one had begun to.
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn leave(x: u32) { if x == 2 { std::process::exit(5) } }
+    ///
+    /// let error = Pool::new(1)?.map(job!(leave), 0..4).unwrap_err();
+    /// assert!(error.worker_pid().is_some());
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn worker_pid(&self) -> Option<u32> {
         self.inner
             .failed_job
@@ -155,10 +210,9 @@ impl fmt::Debug for Error {
         debug
             .field("kind", &self.inner.kind)
             .field("message", &self.inner.message);
-        if let Some(error) = self.job_error() {
-            debug
-                .field("job_error", error)
-                .field("index", &self.index());
+        // What `fn main() -> Result<(), Error>` prints: a backtrace would bury the message.
+        if let Some(index) = self.index() {
+            debug.field("index", &index);
         }
         debug.finish()
     }

@@ -33,6 +33,7 @@
 //!   is left behind.
 //! - A job runs at most once, unless retries are asked for.
 //! - In a job the world is as if `main` had just begun: arguments, environment, working directory, signals.
+//! - Ctrl-C is the program's affair alone: workers end with it, and a program that handles SIGINT keeps them.
 //!
 //! # What is not
 //!

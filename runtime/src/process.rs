@@ -81,6 +81,16 @@ impl<R: ByValue> Process<R> {
     /// # Errors
     ///
     /// How the job ended without one.
+    ///
+    /// ```
+    /// use procession::{process_job, spawn};
+    ///
+    /// #[process_job]
+    /// fn square(x: u64) -> u64 { x * x }
+    ///
+    /// assert_eq!(spawn!(square(12))?.join()?, 144);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn join(self) -> Result<R, JobError> {
         self.dispatch
             .join_single(&self.mailbox, || self.has_ended(), "process")
@@ -123,6 +133,18 @@ impl<R> Process<R> {
     }
 
     /// Its process number. A job that is tried again has a new one.
+    ///
+    /// ```
+    /// use procession::{process_job, spawn};
+    ///
+    /// #[process_job]
+    /// fn own_pid() -> u32 { std::process::id() }
+    ///
+    /// let child = spawn!(own_pid())?;
+    /// let pid = child.pid();
+    /// assert_eq!(child.join()?, pid);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn pid(&self) -> u32 {
         self.record()
             .map_or(0, |record| record.pid.load(Ordering::Relaxed))
@@ -169,6 +191,18 @@ impl<R> Process<R> {
     /// # Errors
     ///
     /// Where the supervisor is gone, and the process with it.
+    ///
+    /// ```
+    /// use procession::{JobError, process_job, spawn};
+    ///
+    /// #[process_job]
+    /// fn forever() { loop { std::thread::park() } }
+    ///
+    /// let child = spawn!(forever())?;
+    /// child.kill()?;
+    /// assert!(matches!(child.join(), Err(JobError::Killed { signal: 9, .. })));
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn kill(&self) -> Result<(), Error> {
         self.signal(sys::SIGKILL)
     }

@@ -75,18 +75,44 @@ impl PoolBuilder {
     ///
     /// By default one for each core that the program may use (affinity and cgroup quota respected), or what
     /// the environment variable `PROCESSION_WORKERS` says.
+    ///
+    /// ```
+    /// assert_eq!(procession::Pool::builder().workers(2).build()?.workers(), 2);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
     }
 
     /// Where workers come from; [`StartMethod::ForkServer`] by default.
+    ///
+    /// ```
+    /// use procession::{Pool, StartMethod};
+    ///
+    /// let pool = Pool::builder().workers(1).start_method(StartMethod::ForkServer).build()?;
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn start_method(mut self, method: StartMethod) -> Self {
         self.start_method = method;
         self
     }
 
     /// A job that each worker runs once before any other. Where it fails, the pool fails with its cause.
+    ///
+    /// `build` does not wait for it. Where a worker's initializer fails, others are tried, with pauses between; after five
+    /// in a row and none that works, the pool is gone: its jobs are [`JobError::Lost`], and later calls fail with
+    /// [`ErrorKind::PoolGone`](crate::ErrorKind::PoolGone), all with the cause.
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn load(model: &str) { println!("loading {model}"); }
+    ///
+    /// let pool = Pool::builder().workers(1).initializer(job!(load), "large").build()?;
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn initializer<J, Item>(mut self, _job: J, args: Item) -> Self
     where
         J: Job<Item>,
@@ -96,12 +122,37 @@ impl PoolBuilder {
     }
 
     /// Replaces a worker after so many jobs: for code that leaks.
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn leaky() -> u32 { std::process::id() }
+    ///
+    /// let pool = Pool::builder().workers(1).max_jobs_per_worker(1).build()?;
+    /// let pids = pool.map(job!(leaky), [(), ()])?;
+    /// assert_ne!(pids[0], pids[1]);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn max_jobs_per_worker(mut self, jobs: u64) -> Self {
         self.max_jobs_per_worker = Some(jobs);
         self
     }
 
     /// How long a job may run, where neither it nor the call says otherwise. Its worker is then killed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use procession::{JobError, Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn forever() { loop { std::thread::park() } }
+    ///
+    /// let pool = Pool::builder().workers(1).timeout(Duration::from_millis(20)).build()?;
+    /// let verdicts = pool.map_each(job!(forever), [()])?;
+    /// assert_eq!(verdicts, [Err(JobError::TimedOut { limit: Duration::from_millis(20) })]);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
@@ -109,12 +160,25 @@ impl PoolBuilder {
 
     /// How often a job that fails (panics, dies, runs too long) is tried again, where neither it nor the call
     /// says otherwise. 0 by default: a job that failed may have had effects.
+    ///
+    /// ```
+    /// let pool = procession::Pool::builder().workers(1).retries(2).build()?;
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
     }
 
     /// How many bytes of private resident memory a worker may have while it runs a job; beyond, it is killed.
+    ///
+    /// Looked at every few milliseconds, so that a short spike may pass. A panic's backtrace counts too: the first one in a
+    /// worker reads the program's symbols, which can take tens of megabytes; `RUST_BACKTRACE=0` does without.
+    ///
+    /// ```
+    /// let pool = procession::Pool::builder().workers(1).memory_limit(512 << 20).build()?;
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.memory_limit = Some(bytes);
         self
@@ -123,12 +187,22 @@ impl PoolBuilder {
     /// How many bytes of arguments, and of room for their results, may wait in the queue.
     ///
     /// By default an eighth of the memory that the program may use, 4 GiB at the most.
+    ///
+    /// ```
+    /// let pool = procession::Pool::builder().workers(1).max_queued_bytes(16 << 20).build()?;
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn max_queued_bytes(mut self, bytes: u64) -> Self {
         self.max_queued_bytes = Some(bytes);
         self
     }
 
     /// What workers are called in `ps`, followed by their number; up to 15 bytes are shown.
+    ///
+    /// ```
+    /// let pool = procession::Pool::builder().workers(1).name("resize").build()?;
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -141,6 +215,14 @@ impl PoolBuilder {
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for what cannot be meant (no workers, a limit
     /// of nothing), [`ErrorKind::Start`](crate::ErrorKind::Start) and
     /// [`ErrorKind::System`](crate::ErrorKind::System) where processes cannot be had.
+    ///
+    /// ```
+    /// use procession::{ErrorKind, Pool};
+    ///
+    /// let error = Pool::builder().max_queued_bytes(0).build().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn build(self) -> Result<Pool, Error> {
         let n_workers = match self.workers {
             Some(workers) => checked_workers(workers, "a pool")?,

@@ -78,7 +78,19 @@ impl<R: ByValue> JobHandle<R> {
     ///
     /// # Errors
     ///
-    /// How it ended without a result; [`JobError::Lost`] where the pool is gone.
+    /// How it ended without a result; [`JobError::Cancelled`] where the pool was dropped, [`JobError::Lost`] where it
+    /// broke or its supervisor was killed.
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn square(x: u64) -> u64 { x * x }
+    ///
+    /// let pool = Pool::new(1)?;
+    /// assert_eq!(pool.submit(job!(square), 12)?.join()?, 144);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn join(self) -> Result<R, JobError> {
         self.dispatch.join_single(&self.mailbox, || true, "job")
     }
@@ -88,6 +100,19 @@ impl<R: ByValue> JobHandle<R> {
     /// # Errors
     ///
     /// As [`join`](Self::join). Once it has given a result or an error, it is a [`JobError::Lost`] to ask again.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn forever() { loop { std::thread::park() } }
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let mut handle = pool.submit(job!(forever), ())?;
+    /// assert_eq!(handle.join_timeout(Duration::from_millis(5))?, None);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     pub fn join_timeout(&mut self, timeout: Duration) -> Result<Option<R>, JobError> {
         self.dispatch
             .take_single(&self.mailbox, || true, Some(timeout), "job")
@@ -103,8 +128,11 @@ impl<R> JobHandle<R> {
     /// #[process_job]
     /// fn nothing() {}
     ///
-    /// let handle = Pool::new(1)?.submit(job!(nothing), ())?;
-    /// assert!(handle.is_finished(), "its pool was dropped at once, so it is finished one way or the other");
+    /// let pool = Pool::new(1)?;
+    /// let handle = pool.submit(job!(nothing), ())?;
+    /// while !handle.is_finished() {
+    ///     std::thread::yield_now();
+    /// }
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn is_finished(&self) -> bool {
