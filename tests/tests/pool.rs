@@ -43,7 +43,10 @@ fn fails_after_millis(x: u32, millis: u64) -> u32 {
 #[process_job]
 fn counted(path: PathBuf, x: u32) -> u32 {
     Tally::count(&path);
-    assert_ne!(x, 0, "the first one fails");
+    if x == 0 {
+        // Quicker than a panic, whose first backtrace takes a while.
+        std::process::exit(1);
+    }
     std::thread::sleep(Duration::from_millis(10));
     x
 }
@@ -329,8 +332,8 @@ fn after_a_failure_what_is_queued_never_runs() {
             "{when_free} and then {}",
             tally.runs()
         );
-        // How many ran while the first one failed depends on how long a panic takes, its first backtrace above all.
-        assert!(tally.runs() - before < 500, "{before} {}", tally.runs());
+        // Two chunks of 50 would be a hundred.
+        assert!(tally.runs() - before < 90, "{before} {}", tally.runs());
     }
 }
 

@@ -273,7 +273,14 @@ impl Crew {
         self.n_barren += 1;
         self.posts[place].not_before = now + pause(self.n_barren);
         let is_process = self.terms.one_shot && !burial.left_work();
-        if is_process || (self.n_barren >= MAX_BARREN && self.living().next().is_none()) {
+        // Somebody who kills workers at random may well hit a few that have just begun.
+        let is_from_outside = Cause::of_status(status) == Cause::Signal(sys::SIGKILL);
+        let enough = if is_from_outside {
+            4 * MAX_BARREN
+        } else {
+            MAX_BARREN
+        };
+        if is_process || (self.n_barren >= enough && self.living().next().is_none()) {
             let words = self
                 .board
                 .worker(WorkerIndex(place as u16))
