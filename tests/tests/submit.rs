@@ -256,6 +256,26 @@ fn a_full_queue_says_so_or_waits_for_room() {
 }
 
 #[test]
+fn who_only_tries_finds_the_room_that_finished_jobs_left() {
+    let _test = begin();
+    let pool = Pool::builder()
+        .workers(1)
+        .max_queued_bytes(16 << 10)
+        .build()
+        .unwrap();
+    let bytes = vec![1_u8; 1000];
+    let mut handles = Vec::new();
+    // Far more than fit at a time; nobody joins, nobody waits.
+    wait_for("room for a hundred jobs", || {
+        handles.extend(pool.try_submit(job!(length), &bytes));
+        handles.len() == 100
+    });
+    for handle in handles {
+        assert_eq!(handle.join().unwrap(), 1000);
+    }
+}
+
+#[test]
 fn room_comes_too_when_a_queued_job_is_cancelled() {
     let _test = begin();
     let pool = Pool::builder()
