@@ -319,7 +319,7 @@ impl Dispatch {
     }
 
     /// The supervisor's death, or a crew that cannot start, is the end of every task.
-    fn look_after_supervisor(&self) {
+    pub(crate) fn look_after_supervisor(&self) {
         if self.link.is_dead() {
             self.give_up(&Rest::Lost(SUPERVISOR_GONE.into()), SUPERVISOR_GONE);
         } else if self.board.header().broken.load(Ordering::Acquire) != 0 {

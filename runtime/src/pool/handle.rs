@@ -141,7 +141,7 @@ impl<R> JobHandle<R> {
         }
         self.dispatch.drain();
         // A supervisor that is gone answers everything.
-        self.dispatch.is_gone();
+        self.dispatch.look_after_supervisor();
         !self.mailbox.is_empty() || self.mailbox.is_emptied()
     }
 

@@ -67,7 +67,7 @@ impl CallTerms {
     pub(super) fn new<J: Job<Item>, Item>(pool: &Pool, options: MapOptions) -> Result<Self, Error> {
         pool.dispatch.check_ours()?;
         // Work for a pool that is gone would be taken and lost.
-        pool.dispatch.is_gone();
+        pool.dispatch.look_after_supervisor();
         let timeout = options
             .timeout
             .or(J::DEFAULTS.timeout)

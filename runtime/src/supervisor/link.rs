@@ -41,8 +41,6 @@ impl Link {
 
     /// A supervisor forked from this program as it stands.
     pub(crate) fn fork() -> Result<Arc<Self>, Error> {
-        // What is buffered would otherwise be printed once more by every worker.
-        sys::flush_stdio();
         Ok(Arc::new(Self::new(sys::start::fork_supervisor(
             super::run,
         )?)))
