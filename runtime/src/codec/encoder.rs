@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::{
     CodecError, Lend, Lent, Portable,
+    beside::{self, Passengers},
     plain::{self, Element, ListBytes},
 };
 
@@ -41,6 +42,9 @@ pub struct Encoder<'i> {
     /// The sum of the pieces' lengths.
     borrowed: usize,
     item: Option<OpenItem>,
+    /// Under which the passengers go, see [`beside`].
+    tag: u64,
+    passengers: Passengers,
 }
 
 /// A slice of plain data that follows the first `after` bytes of the buffer.
@@ -65,6 +69,7 @@ struct Extent {
     buffer: usize,
     pieces: usize,
     borrowed: usize,
+    passengers: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +106,23 @@ impl<'i> Encoder<'i> {
         self
     }
 
+    /// The same encoder for what nobody keeps while it travels: names in it count as holders, under this tag.
+    #[must_use]
+    pub(crate) fn giving(mut self, tag: u64) -> Self {
+        self.tag = tag;
+        self
+    }
+
+    /// What has to last until the bytes are read.
+    pub(crate) fn passengers(&self) -> &Passengers {
+        &self.passengers
+    }
+
+    /// Leaves the passengers to the caller.
+    pub(crate) fn take_passengers(&mut self) -> Passengers {
+        std::mem::take(&mut self.passengers)
+    }
+
     /// Ends all borrows and gives the allocation back for the next encoder.
     pub fn into_buffer(self) -> Vec<u8> {
         self.buffer
@@ -131,6 +153,7 @@ impl<'i> Encoder<'i> {
         self.pieces.clear();
         self.borrowed = 0;
         self.item = None;
+        self.passengers.clear();
     }
 
     /// The bytes collected, in stream order and in as few slices as they lie in: [`len`](Self::len) bytes in all.
@@ -192,6 +215,7 @@ impl<'i> Encoder<'i> {
             buffer: self.buffer.len(),
             pieces: self.pieces.len(),
             borrowed: self.borrowed,
+            passengers: self.passengers.len(),
         };
         let frame = match fixed {
             Some(size) => Frame::Fixed(size),
@@ -244,6 +268,7 @@ impl<'i> Encoder<'i> {
             self.buffer.truncate(before.buffer);
             self.pieces.truncate(before.pieces);
             self.borrowed = before.borrowed;
+            self.passengers.truncate(before.passengers);
         }
     }
 
@@ -296,12 +321,14 @@ impl<'i> Encoder<'i> {
     #[inline]
     fn through_serde<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
         let before = self.buffer.len();
-        bincode::serde::encode_into_writer(value, Append(&mut self.buffer), FIXED).map_err(
-            |cause| {
-                self.buffer.truncate(before);
-                CodecError::writing::<T>(&cause)
-            },
-        )
+        let buffer = &mut self.buffer;
+        let written = beside::travelling(self.tag, &mut self.passengers, || {
+            bincode::serde::encode_into_writer(value, Append(buffer), FIXED)
+        });
+        written.map(drop).map_err(|cause| {
+            self.buffer.truncate(before);
+            CodecError::writing::<T>(&cause)
+        })
     }
 }
 

@@ -32,6 +32,7 @@
 //! themselves (`cfg_attr(miri, ignore)`: the fuzzing, the million empty elements):
 //! `MIRIFLAGS=-Zmiri-disable-isolation PROPTEST_MAX_DEFAULT_SIZE_RANGE=6 cargo +nightly miri test codec`.
 
+pub(crate) mod beside;
 mod bounded;
 mod decoder;
 mod encoder;
@@ -48,6 +49,7 @@ mod tests;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+pub(crate) use beside::{Passenger, Passengers};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error::CodecError;

@@ -10,6 +10,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::family::Family;
 use super::message::{Reply, Request};
 use crate::error::{Error, ErrorKind};
 use crate::pool::Pool;
@@ -41,6 +42,10 @@ impl Link {
 
     /// A supervisor forked from this program as it stands.
     pub(crate) fn fork() -> Result<Arc<Self>, Error> {
+        Family::get()?;
+        // Its workers reach the registry by the door they are born with. Where no supervisor can be executed there is
+        // none, and only what needs the registry is refused.
+        let _ = Self::of_program();
         Ok(Arc::new(Self::new(sys::start::fork_supervisor(
             super::run,
         )?)))
@@ -52,9 +57,32 @@ impl Link {
         if let Some(link) = link.as_ref().filter(|link| !link.is_dead()) {
             return Ok(Arc::clone(link));
         }
+        let family = Family::get()?;
         let new = Arc::new(Self::new(sys::start::launch()?));
+        new.join(family)?;
         *link = Some(Arc::clone(&new));
         Ok(new)
+    }
+
+    /// Makes the supervisor one of the family, with a registry if it is the root's.
+    fn join(&self, family: &'static Family) -> Result<(), Error> {
+        let failed = |error| Error::system("share memory with the supervisor process", error);
+        let root_pid = family.root_pid();
+        let request = Request::Join { root_pid };
+        let joined = family.with_arena_fd(|arena| {
+            if !family.is_root() {
+                let door = family.latest_door().map(Channel::fd);
+                let door = door.ok_or_else(|| io::Error::other(SUPERVISOR_GONE))?;
+                return Ok(self.request(request, &[arena, door]));
+            }
+            let (door, served) = Channel::pair()?;
+            let joined = self.request(request, &[arena, door.fd(), served.fd()]);
+            if joined.is_ok() {
+                family.set_door(door.leave_to_children());
+            }
+            Ok(joined)
+        });
+        joined.map_err(failed)?
     }
 
     /// Has `make` done by the program's supervisor, once more by the next one where this one dies meanwhile.
@@ -116,37 +144,55 @@ impl Link {
     }
 }
 
+/// What this module has for each process.
+#[derive(Debug, Default)]
+pub(crate) struct ThisProcess {
+    link: Mutex<Option<Arc<Link>>>,
+    pub(crate) default_pool: Mutex<Option<Arc<Pool>>>,
+}
+
+impl ThisProcess {
+    pub(crate) fn get() -> &'static Self {
+        static THIS: PerProcess<ThisProcess> = PerProcess::new();
+        THIS.get()
+    }
+}
+
 /// What belongs to this process and not to one that it was forked from.
 ///
 /// A lock that another thread held at the moment of a fork stays locked in the child for ever, so a forked
 /// child never touches its parent's: it makes its own and links it behind.
 #[derive(Debug)]
-pub(crate) struct ThisProcess {
-    pid: u32,
-    link: Mutex<Option<Arc<Link>>>,
-    pub(crate) default_pool: Mutex<Option<Arc<Pool>>>,
-    forked: OnceLock<Box<ThisProcess>>,
+pub(crate) struct PerProcess<T> {
+    first: OnceLock<OfOne<T>>,
 }
 
-impl ThisProcess {
-    fn new() -> Self {
-        let (link, default_pool) = (Mutex::new(None), Mutex::new(None));
+#[derive(Debug)]
+struct OfOne<T> {
+    pid: u32,
+    value: T,
+    forked: OnceLock<Box<OfOne<T>>>,
+}
+
+impl<T: Default> PerProcess<T> {
+    pub(crate) const fn new() -> Self {
         Self {
-            pid: sys::pid(),
-            link,
-            default_pool,
-            forked: OnceLock::new(),
+            first: OnceLock::new(),
         }
     }
 
-    pub(crate) fn get() -> &'static Self {
-        static FIRST: OnceLock<ThisProcess> = OnceLock::new();
+    pub(crate) fn get(&self) -> &T {
+        let new = || OfOne {
+            pid: sys::pid(),
+            value: T::default(),
+            forked: OnceLock::new(),
+        };
         let pid = sys::pid();
-        let mut this = FIRST.get_or_init(Self::new);
+        let mut this = self.first.get_or_init(new);
         while this.pid != pid {
-            this = this.forked.get_or_init(|| Box::new(Self::new()));
+            this = this.forked.get_or_init(|| Box::new(new()));
         }
-        this
+        &this.value
     }
 }
 

@@ -19,6 +19,9 @@ pub(crate) enum Request {
         layout: Layout,
         terms: Terms,
     },
+    /// Before anything else, of the default start method: be one of the family; beside it the arena's descriptor, the
+    /// door's, and in the root's supervisor the end that the registry serves.
+    Join { root_pid: u32 },
     /// End a crew. Answered when its last process is gone.
     Stop { crew: u64, kill: bool },
     /// Kill the worker that holds this task, if one still does.
@@ -89,6 +92,7 @@ impl Request {
             } => put(&[4, crew, u64::from(worker.0), signal as u64]),
             Self::Measure { crew } => put(&[5, crew]),
             Self::Watch { crew } => put(&[6, crew]),
+            Self::Join { root_pid } => put(&[7, u64::from(root_pid)]),
         }
         words
     }
@@ -121,6 +125,9 @@ impl Request {
             },
             5 => Self::Measure { crew },
             6 => Self::Watch { crew },
+            7 => Self::Join {
+                root_pid: crew as u32,
+            },
             _ => return None,
         })
     }
@@ -143,6 +150,7 @@ pub(crate) enum Step {
     Fork = 3,
     Signal = 4,
     Receive = 5,
+    Join = 6,
 }
 
 impl Reply {
@@ -169,6 +177,7 @@ impl Reply {
             3 => Step::Fork,
             4 => Step::Signal,
             5 => Step::Receive,
+            6 => Step::Join,
             _ => Step::None,
         };
         Self {
@@ -188,6 +197,7 @@ impl Step {
             Self::Fork => "fork a worker process",
             Self::Signal => "send the signal",
             Self::Receive => "receive the request in the supervisor",
+            Self::Join => "map the memory for small shared values in the supervisor",
         }
     }
 }
@@ -235,6 +245,7 @@ mod tests {
             },
             Request::Measure { crew: 5 },
             Request::Watch { crew: 6 },
+            Request::Join { root_pid: 7 },
         ] {
             assert_eq!(Request::from_words(request.to_words()), Some(request));
         }

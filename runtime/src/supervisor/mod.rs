@@ -13,8 +13,11 @@
 //! See `pidfd_open(2)`, `prctl(2)`, `unix(7)`.
 
 mod crew;
+pub(crate) mod door;
+mod family;
 mod link;
 mod message;
+mod registry;
 mod verdict;
 mod watch;
 
@@ -23,12 +26,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crew::{Birthright, Crew};
-pub(crate) use link::{Link, SUPERVISOR_GONE, ThisProcess, lock};
+pub(crate) use family::Family;
+pub(crate) use link::{Link, PerProcess, SUPERVISOR_GONE, ThisProcess, lock};
 use message::{MESSAGE_LEN, Reply, Step};
 pub(crate) use message::{Request, Terms};
+use registry::Registry;
 
 use crate::board::{Board, Layout};
-use crate::sys::{self, Context, Fd, PollSet, Rlimit, Seat};
+use crate::sys::{self, Channel, Context, Fd, PollSet, Rlimit, Seat};
 
 /// Lives as the supervisor of the program at the other end of the seat's channel.
 pub(crate) fn run(seat: Seat) -> ! {
@@ -53,6 +58,8 @@ struct Supervisor {
     /// The crew whose end the program waits for.
     stop_asked: Option<u64>,
     poll_set: PollSet,
+    /// In the root program's supervisor of the default start method.
+    registry: Option<Registry>,
 }
 
 impl Supervisor {
@@ -72,6 +79,7 @@ impl Supervisor {
             orphans_since: None,
             stop_asked: None,
             poll_set: PollSet::default(),
+            registry: None,
         }
     }
 
@@ -86,6 +94,10 @@ impl Supervisor {
         for worker in self.crews.iter().flat_map(Crew::living) {
             self.poll_set.add(worker.pidfd.fd());
         }
+        let registry = self
+            .registry
+            .as_ref()
+            .map(|registry| self.poll_set.add(registry.fd()));
         if self.poll_set.wait(timeout).is_err() {
             // Out of memory for an instant; every fact asked for below is still true later.
             return true;
@@ -93,6 +105,7 @@ impl Supervisor {
         if self.poll_set.is_ready(1) {
             return false;
         }
+        let asked = registry.is_some_and(|place| self.poll_set.is_ready(place));
         // Deaths first: a request may be about a worker that has just died.
         let now = sys::monotonic_nanos();
         let mut place = 2;
@@ -112,6 +125,11 @@ impl Supervisor {
         }
         self.end_orphans(now);
         self.answer_stop();
+        if let Some(registry) = &mut self.registry
+            && asked
+        {
+            registry.serve();
+        }
         !self.poll_set.is_ready(0) || self.serve()
     }
 
@@ -152,6 +170,7 @@ impl Supervisor {
                 layout,
                 terms,
             } => Some(self.make(crew, layout, terms, received.fds)),
+            Request::Join { root_pid } => Some(self.join(root_pid, received.fds)),
             Request::Stop { crew, kill } => {
                 self.stop_asked = Some(crew);
                 self.with_crew(crew, |crew| crew.stop(kill));
@@ -187,6 +206,22 @@ impl Supervisor {
             self.answer(reply);
         }
         true
+    }
+
+    fn join(&mut self, root_pid: u32, fds: Vec<Fd>) -> Reply {
+        let mut fds = fds.into_iter();
+        let (Some(arena), Some(door)) = (fds.next(), fds.next()) else {
+            return Reply::failed(Step::Join, &io::Error::from_raw_os_error(sys::EBADF));
+        };
+        if let Err(error) = Family::join(&arena, door, root_pid) {
+            return Reply::failed(Step::Join, &error);
+        }
+        // Half of what may be open, so that workers can be had still.
+        let most = usize::try_from(self.file_limit.hard / 2).unwrap_or(usize::MAX);
+        self.registry = fds
+            .next()
+            .map(|served| Registry::new(Channel::from_fd(served), arena, most));
+        Reply::OK
     }
 
     fn with_crew<T>(&mut self, id: u64, act: impl FnOnce(&mut Crew) -> T) -> Option<T> {

@@ -3,8 +3,8 @@
 //! Responsible for: closing each descriptor once, and for closing the crate's own ones in a child that was forked
 //! from a running program (`StartMethod::Fork`). Not responsible for what a descriptor means.
 //!
-//! Invariants: an [`Fd`] is close-on-exec. The record holds the number of every living `Fd` and nothing else, so a
-//! descriptor of the user's is never touched.
+//! Invariants: an [`Fd`] is close-on-exec. The record holds the number of every living `Fd`, but those
+//! [left to children](Fd::leave_to_children), and nothing else, so a descriptor of the user's is never touched.
 //!
 //! Man pages: `close(2)`, `dup(2)`, `fcntl(2)`.
 //!
@@ -21,7 +21,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::{FallocateFlags, FcntlArg, FdFlag, fallocate, fcntl};
+use nix::sys::stat::fstat;
 
 use super::socket::seqpacket_pair;
 
@@ -32,6 +33,29 @@ impl Fd {
     /// The number. It means nothing once this `Fd` is dropped.
     pub(crate) fn raw(&self) -> i32 {
         self.0.as_raw_fd()
+    }
+
+    /// Takes it off the record: children forked from here keep it open, for their own copy of this `Fd`.
+    pub(crate) fn leave_to_children(self) -> Fd {
+        record(self.raw(), false);
+        self
+    }
+
+    /// The length of the file behind it, in bytes.
+    pub(crate) fn file_len(&self) -> io::Result<u64> {
+        Ok(u64::try_from(fstat(self)?.st_size).unwrap_or(0))
+    }
+
+    /// How many bytes of memory the file behind it has taken.
+    pub(crate) fn allocated_len(&self) -> io::Result<u64> {
+        Ok(u64::try_from(fstat(self)?.st_blocks).unwrap_or(0) * 512)
+    }
+
+    /// Gives the memory of `len` bytes from `offset` on back to the system; they read as noughts then, in every process.
+    pub(crate) fn discard(&self, offset: u64, len: u64) -> io::Result<()> {
+        let how = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        let whole = |n: u64| i64::try_from(n).map_err(|_too_long| Errno::EFBIG);
+        Ok(fallocate(self, how, whole(offset)?, whole(len)?)?)
     }
 }
 

@@ -156,6 +156,24 @@ impl Mapping {
         }
     }
 
+    /// From now on a write of this process to `len` bytes from `offset` on, both in whole pages, ends it (SIGSEGV).
+    pub(crate) fn protect_from_writes(&self, offset: usize, len: usize) -> io::Result<()> {
+        let page = page_size();
+        let end = offset.checked_add(len).filter(|&end| end <= self.len());
+        if end.is_none() || !offset.is_multiple_of(page) {
+            return Err(Errno::EINVAL.into());
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the sum lies within the mapping, which is one allocation.
+        let address = unsafe { self.base.as_ptr().add(offset) };
+        // SAFETY: the range lies within what `shared` mapped; nobody in this process has leave to write there, which is
+        // the caller's to know. Other processes keep their own rights.
+        let result = unsafe { libc::mprotect(address.cast(), len, libc::PROT_READ) };
+        Ok(Errno::result(result).map(drop)?)
+    }
+
     fn advise(&self, advice: MmapAdvise) -> io::Result<()> {
         // SAFETY:
         // - The range is exactly what `shared` mapped, and still is: only `drop` unmaps it.

@@ -7,6 +7,7 @@ pub(crate) mod memory;
 pub(crate) mod memory_limits;
 
 pub(crate) mod futex;
+pub(crate) mod identity;
 pub(crate) mod poll;
 pub(crate) mod socket;
 

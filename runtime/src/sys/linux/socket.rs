@@ -67,6 +67,13 @@ impl Channel {
         Channel { fd }
     }
 
+    /// Children forked from here keep it open, see [`Fd::leave_to_children`].
+    pub(crate) fn leave_to_children(self) -> Channel {
+        Channel {
+            fd: self.fd.leave_to_children(),
+        }
+    }
+
     /// The descriptor: readable when a message waits or the other end is closed.
     pub(crate) fn fd(&self) -> &Fd {
         &self.fd

@@ -36,6 +36,9 @@ fn unsupported<T>() -> io::Result<T> {
 pub(crate) mod errno {
     pub(crate) const EIO: i32 = 5;
     pub(crate) const EBADF: i32 = 9;
+    pub(crate) const EMFILE: i32 = 24;
+    pub(crate) const EINVAL: i32 = 22;
+    pub(crate) const ENOENT: i32 = 2;
 }
 
 pub(crate) mod fd {
@@ -47,6 +50,22 @@ pub(crate) mod fd {
     impl Fd {
         pub(super) fn never(&self) -> ! {
             match self.0 {}
+        }
+
+        pub(crate) fn leave_to_children(self) -> Fd {
+            self.never()
+        }
+
+        pub(crate) fn file_len(&self) -> io::Result<u64> {
+            self.never()
+        }
+
+        pub(crate) fn allocated_len(&self) -> io::Result<u64> {
+            self.never()
+        }
+
+        pub(crate) fn discard(&self, _offset: u64, _len: u64) -> io::Result<()> {
+            self.never()
         }
     }
 
@@ -95,6 +114,10 @@ pub(crate) mod memory {
         }
 
         pub(crate) fn populate(&self, _offset: usize, _len: usize) -> io::Result<()> {
+            match self.0 {}
+        }
+
+        pub(crate) fn protect_from_writes(&self, _offset: usize, _len: usize) -> io::Result<()> {
             match self.0 {}
         }
     }
@@ -166,6 +189,14 @@ pub(crate) mod socket {
     }
 
     impl Channel {
+        pub(crate) fn pair() -> io::Result<(Channel, Channel)> {
+            super::unsupported()
+        }
+
+        pub(crate) fn from_fd(fd: Fd) -> Channel {
+            Channel(fd)
+        }
+
         pub(crate) fn fd(&self) -> &Fd {
             &self.0
         }

@@ -1,0 +1,176 @@
+//! The arena: small shared things side by side in one memory that every process of the family has mapped.
+//!
+//! Any process allocates and frees, without a lock: a bit for each slot of [`SLOT`] bytes says whether it is taken, and
+//! the slots of one block, at most 64, have their bits in one word. A process that is killed between taking the bits and
+//! having a handle, or with a handle in its hands, leaves that block taken; nothing else comes of it.
+//!
+//! ```text
+//! word of bits | word of bits | … || slot | slot | …
+//! ```
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::error::{Error, ErrorKind};
+use crate::memory::Memory;
+
+/// Bytes of a slot.
+pub(super) const SLOT: usize = 128;
+
+/// The largest block.
+pub(super) const LARGEST: usize = 64 * SLOT;
+
+/// Slots side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) first: u32,
+    pub(super) n_slots: u32,
+}
+
+/// The arena as this process sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arena<'a> {
+    memory: &'a Memory,
+    n_words: usize,
+    slots_at: usize,
+}
+
+/// The word in which this process last found room.
+static LAST: AtomicUsize = AtomicUsize::new(0);
+
+impl<'a> Arena<'a> {
+    pub(super) fn new(memory: &'a Memory) -> Self {
+        let n_words = memory.len() / (64 * SLOT + size_of::<u64>());
+        let slots_at = (n_words * size_of::<u64>()).next_multiple_of(4096);
+        // The bits begin on pages of their own, which takes some slots at the end.
+        let n_words = ((memory.len() - slots_at) / (64 * SLOT)).min(n_words);
+        Self {
+            memory,
+            n_words,
+            slots_at,
+        }
+    }
+
+    fn word(&self, word: usize) -> &'a AtomicU64 {
+        self.memory.words(word * size_of::<u64>())
+    }
+
+    /// Where a run lies in the memory; `None` for what is no run.
+    pub(super) fn offset_of(&self, run: Run) -> Option<usize> {
+        let (word, bit) = (run.first as usize / 64, run.first % 64);
+        let is_run = word < self.n_words && run.n_slots > 0 && bit + run.n_slots <= 64;
+        is_run.then_some(self.slots_at + run.first as usize * SLOT)
+    }
+
+    /// Takes slots for `len` bytes, at most [`LARGEST`], and memory for them.
+    pub(super) fn allocate(&self, len: usize) -> Result<Run, Error> {
+        let n_slots = len.div_ceil(SLOT).clamp(1, 64) as u32;
+        let begin = LAST.load(Ordering::Relaxed);
+        for word in (0..self.n_words).map(|step| (begin + step) % self.n_words) {
+            let reserve = |offset, len| {
+                let reserved = self.memory.reserve(offset, len);
+                reserved.map_err(|e| Error::system("reserve memory for a shared value", e))
+            };
+            reserve(word * size_of::<u64>(), size_of::<u64>())?;
+            if let Some(bit) = take_bits(self.word(word), n_slots) {
+                LAST.store(word, Ordering::Relaxed);
+                let run = Run {
+                    first: word as u32 * 64 + bit,
+                    n_slots,
+                };
+                let offset = self.slots_at + run.first as usize * SLOT;
+                reserve(offset, n_slots as usize * SLOT).inspect_err(|_| self.free(run))?;
+                return Ok(run);
+            }
+        }
+        Err(Error::new(
+            ErrorKind::System,
+            "the memory for small shared values is used up: drop some, or put many values into one `Array`",
+        ))
+    }
+
+    pub(super) fn free(&self, run: Run) {
+        if self.offset_of(run).is_some() {
+            let bits = mask(run.n_slots) << (run.first % 64);
+            self.word(run.first as usize / 64)
+                .fetch_and(!bits, Ordering::Release);
+        }
+    }
+}
+
+fn mask(n_slots: u32) -> u64 {
+    u64::MAX >> (64 - n_slots)
+}
+
+/// Sets the lowest `n_slots` bits side by side that are clear; the number of the first.
+fn take_bits(word: &AtomicU64, n_slots: u32) -> Option<u32> {
+    let mut bits = word.load(Ordering::Relaxed);
+    loop {
+        let places = 0..=64 - n_slots;
+        let bit = places
+            .into_iter()
+            .find(|bit| bits & (mask(n_slots) << bit) == 0)?;
+        let taken = bits | mask(n_slots) << bit;
+        // Acquire: what the last owner did to the slots comes before what this one does.
+        match word.compare_exchange_weak(bits, taken, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => return Some(bit),
+            Err(now) => bits = now,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_bits_are_taken_from_the_lowest_place_and_never_twice() {
+        let word = AtomicU64::new(0b1011);
+        assert_eq!(take_bits(&word, 2), Some(4));
+        assert_eq!(take_bits(&word, 1), Some(2));
+        assert_eq!(take_bits(&word, 58), Some(6));
+        assert_eq!(take_bits(&word, 1), None);
+        assert_eq!(word.load(Ordering::Relaxed), u64::MAX);
+        assert_eq!(take_bits(&AtomicU64::new(0), 64), Some(0));
+        assert_eq!(take_bits(&AtomicU64::new(1 << 63), 64), None);
+    }
+
+    #[test]
+    fn blocks_of_an_arena_lie_apart_and_come_again_when_freed() {
+        let memory = Memory::create("arena-test", 1 << 20).unwrap();
+        let arena = Arena::new(&memory);
+        let lens = [1, SLOT, SLOT + 1, LARGEST, 40 * SLOT, 30 * SLOT, 5];
+        let runs: Vec<Run> = lens
+            .iter()
+            .map(|&len| arena.allocate(len).unwrap())
+            .collect();
+        for (place, run) in runs.iter().enumerate() {
+            let end = run.first + run.n_slots;
+            assert!(run.n_slots as usize * SLOT >= lens[place]);
+            assert!(
+                arena
+                    .offset_of(*run)
+                    .is_some_and(|at| at + run.n_slots as usize * SLOT <= memory.len())
+            );
+            for other in &runs[..place] {
+                assert!(end <= other.first || other.first + other.n_slots <= run.first);
+            }
+        }
+        for run in runs {
+            arena.free(run);
+        }
+        let mut n_blocks = 0;
+        while arena.allocate(SLOT).is_ok() {
+            n_blocks += 1;
+        }
+        assert_eq!(n_blocks, arena.n_words * 64);
+    }
+
+    #[test]
+    fn what_is_no_run_has_no_place() {
+        let memory = Memory::create("arena-test", 1 << 20).unwrap();
+        let arena = Arena::new(&memory);
+        for (first, n_slots) in [(0, 0), (63, 2), (u32::MAX, 1), (0, 65)] {
+            assert_eq!(arena.offset_of(Run { first, n_slots }), None);
+        }
+    }
+}

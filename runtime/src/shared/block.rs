@@ -1,0 +1,494 @@
+//! Blocks: pieces of shared memory that handles in any process of the family name.
+//!
+//! Responsible for where a block lies, for its life, and for how its name travels. What lies in it is the business of
+//! the handle types, which are all one `Arc<Block>` and a few numbers.
+//!
+//! | | small (to about 8 KiB) | large |
+//! |---|---|---|
+//! | lies | in the [arena](super::arena) | in an anonymous file of its own |
+//! | is named | by its place and generation | by a random id |
+//! | is found | at once | in this process's [table](super::table), else with the [registry](crate::supervisor) |
+//! | lives | as long as its count of references is not 0 | as long as a process has it mapped, or the registry keeps it |
+//! | after a kill | may stay taken until the program ends | the kernel frees it |
+//!
+//! A *name* in transit comes in two manners. *Lent*: the sender keeps the block until the receiver has answered, as a
+//! program does with the arguments of a job. *Given*: nobody keeps it, so the name itself counts as a holder until
+//! it is read, as in a job's result or a message in a queue.
+//!
+//! Invariants: the length of a block and what it is (its [`Label`]) are remembered privately by every process that has
+//! it, and compared with the file's true length when it is found; nothing is computed from shared numbers afterwards.
+
+use std::fmt;
+use std::io;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::arena::{self, Arena, Run};
+use super::holders::Holders;
+use super::table::{self, Mapped};
+use crate::codec::Passenger;
+use crate::error::Error;
+use crate::memory::{Memory, Words};
+use crate::supervisor::{Family, door};
+use crate::sys;
+
+/// What lies in a block; a name is only ever read as what it was written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Label(u64);
+
+impl Label {
+    /// Of a handle type, and of the types that it holds.
+    pub(crate) fn of<T: ?Sized>() -> Self {
+        // FNV-1a; all processes of a family run the same image.
+        let bytes = std::any::type_name::<T>().bytes();
+        Self(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        }))
+    }
+}
+
+/// Begins every block.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Header {
+    /// Small blocks: the generation in the upper half, the number of references in the lower.
+    life: AtomicU64,
+    label: AtomicU64,
+    /// Of the payload, in bytes.
+    len: AtomicU64,
+    /// Large blocks: names given away and not yet read.
+    n_given: AtomicU32,
+    /// Large blocks: a child of some holder has it by inheritance, of which nobody knows how long.
+    is_inherited: AtomicU32,
+    id: AtomicU64,
+}
+
+#[expect(unsafe_code, reason = "vouches for a type")]
+// SAFETY: atomics only.
+unsafe impl Words for Header {}
+
+/// Bytes of the header, up to where a payload can begin.
+pub(super) const HEADER_LEN: usize = 64;
+
+/// Where the payload of a large block begins; before it: the header and the table of holders.
+pub(super) const LARGE_PAYLOAD: usize = 4096;
+
+/// See the module's head.
+pub(crate) struct Block {
+    home: Home,
+    label: Label,
+    /// Of the payload.
+    len: usize,
+    /// The process that has this reference; a forked copy of it counts for nothing.
+    pid: u32,
+}
+
+enum Home {
+    Arena {
+        memory: &'static Memory,
+        offset: usize,
+        run: Run,
+        generation: u32,
+    },
+    Own {
+        mapped: Arc<Mapped>,
+        /// This process's place among the holders.
+        place: Option<usize>,
+    },
+}
+
+/// A block's name on its way: three words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Name {
+    /// In the arena the run, else the id, whose highest bit is set.
+    pub(super) place: u64,
+    pub(super) generation: u32,
+    /// 0: lent. Else given, under this tag.
+    pub(super) tag: u64,
+}
+
+const LARGE_BIT: u64 = 1 << 63;
+
+impl Block {
+    /// Noughts for as long as somebody has a reference: small ones in the arena, others in a file of their own.
+    pub(crate) fn new(label: Label, len: usize) -> Result<Arc<Self>, Error> {
+        if len > arena::LARGEST - HEADER_LEN {
+            return Self::large(label, len, len);
+        }
+        let memory = Family::get()?.arena();
+        let arena = Arena::new(memory);
+        let run = arena.allocate(HEADER_LEN + len)?;
+        let offset = arena.offset_of(run).unwrap_or_default();
+        memory.clear(offset + HEADER_LEN, len);
+        let header: &Header = memory.words(offset);
+        header.label.store(label.0, Ordering::Relaxed);
+        header.len.store(len as u64, Ordering::Relaxed);
+        let generation = (header.life.load(Ordering::Relaxed) >> 32) as u32;
+        // Release: whoever finds the block alive finds the rest of the header.
+        header.life.store(life(generation, 1), Ordering::Release);
+        let home = Home::Arena {
+            memory,
+            offset,
+            run,
+            generation,
+        };
+        Ok(Self::at(home, label, len))
+    }
+
+    /// In a file of its own, page by page as it is needed; the first `reserved` bytes have their memory at once.
+    pub(crate) fn large(label: Label, len: usize, reserved: usize) -> Result<Arc<Self>, Error> {
+        let failed = |error| Error::system("make shared memory", error);
+        let file_len = len.checked_add(LARGE_PAYLOAD).ok_or_else(|| {
+            Error::invalid_input(format!(
+                "{len} bytes of shared memory are more than a process can address"
+            ))
+        })?;
+        let (memory, file) = Memory::with_file("procession-shared", file_len).map_err(failed)?;
+        memory
+            .reserve(0, LARGE_PAYLOAD + reserved.min(len))
+            .map_err(failed)?;
+        let id = table::random() | LARGE_BIT;
+        let header: &Header = memory.words(0);
+        header.label.store(label.0, Ordering::Relaxed);
+        header.len.store(len as u64, Ordering::Relaxed);
+        header.id.store(id, Ordering::Relaxed);
+        let mapped = Arc::new(Mapped::new(id, memory, file));
+        Ok(table::get().enter(id, Self::of_mapped(mapped, label, len)))
+    }
+
+    fn of_mapped(mapped: Arc<Mapped>, label: Label, len: usize) -> Arc<Self> {
+        let place = Holders::of(&mapped.memory).enter(sys::identity());
+        Self::at(Home::Own { mapped, place }, label, len)
+    }
+
+    fn at(home: Home, label: Label, len: usize) -> Arc<Self> {
+        Arc::new(Self {
+            home,
+            label,
+            len,
+            pid: sys::pid(),
+        })
+    }
+
+    /// Of the payload, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    fn header(&self) -> &Header {
+        match &self.home {
+            Home::Arena { memory, offset, .. } => memory.words(*offset),
+            Home::Own { mapped, .. } => mapped.memory.words(0),
+        }
+    }
+
+    /// Where the payload lies.
+    fn payload(&self) -> (&Memory, usize) {
+        match &self.home {
+            Home::Arena { memory, offset, .. } => (memory, offset + HEADER_LEN),
+            Home::Own { mapped, .. } => (&mapped.memory, LARGE_PAYLOAD),
+        }
+    }
+
+    fn check(&self, offset: usize, len: usize) {
+        let end = offset.checked_add(len);
+        assert!(
+            end.is_some_and(|end| end <= self.len),
+            "{len} bytes at {offset} are not within a block of {}",
+            self.len
+        );
+    }
+
+    /// The address of a part of the payload, aligned to 64 at its start; see [`Memory::pointer`].
+    #[inline]
+    pub(crate) fn pointer(&self, offset: usize, len: usize) -> NonNull<u8> {
+        self.check(offset, len);
+        let (memory, start) = self.payload();
+        memory.pointer(start + offset, len)
+    }
+
+    /// Atomics in the payload, see [`Memory::words`].
+    #[inline]
+    pub(crate) fn words<W: Words>(&self, offset: usize) -> &W {
+        self.check(offset, size_of::<W>());
+        let (memory, start) = self.payload();
+        memory.words(start + offset)
+    }
+
+    /// Copies bytes out of the payload, see [`Memory::read`].
+    #[inline]
+    pub(crate) fn read(&self, offset: usize, to: &mut [u8]) {
+        self.check(offset, to.len());
+        let (memory, start) = self.payload();
+        memory.read(start + offset, to);
+    }
+
+    /// Copies bytes into the payload, see [`Memory::write`].
+    #[inline]
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
+        self.check(offset, bytes.len());
+        let (memory, start) = self.payload();
+        memory.write(start + offset, bytes);
+    }
+
+    /// Gives memory to a part of the payload of a large block.
+    pub(crate) fn reserve(&self, offset: usize, len: usize) -> io::Result<()> {
+        self.check(offset, len);
+        let (memory, start) = self.payload();
+        memory.reserve(start + offset, len)
+    }
+
+    /// Gives the memory of a part of the payload of a large block back to the system, in whole pages.
+    pub(crate) fn discard(&self, offset: usize, len: usize) -> io::Result<()> {
+        self.check(offset, len);
+        match &self.home {
+            Home::Arena { .. } => Ok(()),
+            Home::Own { mapped, .. } => mapped
+                .file
+                .discard((LARGE_PAYLOAD + offset) as u64, len as u64),
+        }
+    }
+
+    /// Takes this process's leave to write the payload of a large block from `offset`, a multiple of the page size, on.
+    pub(crate) fn protect_from_writes(&self, offset: usize) -> io::Result<()> {
+        match &self.home {
+            Home::Arena { .. } => Ok(()),
+            Home::Own { mapped, .. } => {
+                let start = LARGE_PAYLOAD + offset;
+                let len = mapped.memory.len().saturating_sub(start);
+                mapped.memory.mapping().protect_from_writes(start, len)
+            }
+        }
+    }
+
+    /// Whether children that are forked have this process's mapping of it. They do at first.
+    pub(crate) fn show_to_children(&self, show: bool) -> io::Result<()> {
+        match &self.home {
+            Home::Arena { .. } => Ok(()),
+            Home::Own { mapped, .. } if show => mapped.memory.mapping().show_to_children(),
+            Home::Own { mapped, .. } => mapped.memory.mapping().keep_from_children(),
+        }
+    }
+
+    /// Whether this process is the one that has this reference, and not a forked copy.
+    #[inline]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.pid == sys::pid()
+    }
+
+    /// A number that no other large block has.
+    pub(crate) fn id(&self) -> u64 {
+        match &self.home {
+            Home::Arena { run, .. } => u64::from(run.first),
+            Home::Own { mapped, .. } => mapped.id,
+        }
+    }
+
+    /// A process, other than this one, that has a large block.
+    pub(crate) fn other_holder(&self) -> Option<u32> {
+        match &self.home {
+            Home::Arena { .. } => None,
+            Home::Own { mapped, place } => Holders::of(&mapped.memory).other_than(*place),
+        }
+    }
+
+    /// Whether the name of a large block is on its way somewhere, with nobody else to keep it.
+    pub(crate) fn is_in_transit(&self) -> bool {
+        self.header().n_given.load(Ordering::Acquire) > 0
+    }
+
+    /// Notes that a child has inherited all blocks of this process: nobody knows how long it needs them.
+    pub(crate) fn note_inheritance() {
+        for block in table::get().living() {
+            block.header().is_inherited.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The name to send: lent with tag 0, else given.
+    pub(super) fn name(&self, tag: u64) -> io::Result<Name> {
+        let header = self.header();
+        match &self.home {
+            Home::Arena {
+                run, generation, ..
+            } => {
+                if tag != 0 {
+                    header.life.fetch_add(1, Ordering::Relaxed);
+                }
+                let place = u64::from(run.first) << 8 | u64::from(run.n_slots);
+                let generation = *generation;
+                Ok(Name {
+                    place,
+                    generation,
+                    tag,
+                })
+            }
+            Home::Own { mapped, .. } => {
+                if tag != 0 {
+                    header.n_given.fetch_add(1, Ordering::AcqRel);
+                    door::hold(mapped.id, tag, &mapped.file)?;
+                } else {
+                    mapped.make_known()?;
+                }
+                let (place, generation) = (mapped.id, 0);
+                Ok(Name {
+                    place,
+                    generation,
+                    tag,
+                })
+            }
+        }
+    }
+
+    /// The block with this name; an error says why there is none.
+    pub(super) fn find(name: Name, label: Label) -> Result<Arc<Self>, Error> {
+        if name.place & LARGE_BIT == 0 {
+            return Self::find_in_arena(name, label);
+        }
+        let block = table::get().find(name.place, || Self::fetch(name, label));
+        let block = match block {
+            Ok((block, was_here)) => {
+                if was_here && name.tag != 0 {
+                    door::let_go(name.place, name.tag);
+                }
+                block
+            }
+            Err(error) => return Err(error),
+        };
+        if name.tag != 0 {
+            let n_given = &block.header().n_given;
+            // A name that is read twice counts once.
+            let _ = n_given.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| n.checked_sub(1));
+        }
+        (block.label == label).then_some(block).ok_or_else(wrong)
+    }
+
+    /// Maps a large block that this process does not have.
+    fn fetch(name: Name, label: Label) -> Result<Arc<Self>, Error> {
+        let gone = |error: io::Error| match error.raw_os_error() {
+            Some(sys::ENOENT) => Error::invalid_input(
+                "the shared memory of this handle is gone: its last owner has dropped it, or has ended",
+            ),
+            _ => Error::system("get the shared memory of a handle", error),
+        };
+        let mapped = match table::get().recent(name.place) {
+            Some(mapped) => {
+                if name.tag != 0 {
+                    door::let_go(name.place, name.tag);
+                }
+                mapped
+            }
+            None => {
+                let file = door::want(name.place, name.tag).map_err(gone)?;
+                Arc::new(Mapped::fetched(name.place, file).map_err(gone)?)
+            }
+        };
+        let header: &Header = mapped.memory.words(0);
+        let len = usize::try_from(header.len.load(Ordering::Acquire)).unwrap_or(usize::MAX);
+        let is_whole = header.id.load(Ordering::Relaxed) == mapped.id
+            && len.checked_add(LARGE_PAYLOAD) == Some(mapped.memory.len())
+            && header.label.load(Ordering::Relaxed) == label.0;
+        if !is_whole {
+            return Err(wrong());
+        }
+        Ok(Self::of_mapped(mapped, label, len))
+    }
+
+    fn find_in_arena(name: Name, label: Label) -> Result<Arc<Self>, Error> {
+        let memory = Family::get()?.arena();
+        let arena = Arena::new(memory);
+        let run = Run {
+            first: (name.place >> 8) as u32,
+            n_slots: (name.place & 0xff) as u32,
+        };
+        let offset = arena.offset_of(run).ok_or_else(wrong)?;
+        let header: &Header = memory.words(offset);
+        let add = u64::from(name.tag == 0);
+        let counted = header
+            .life
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
+                let (generation, n) = ((now >> 32) as u32, now as u32);
+                let is_alive = generation == name.generation && n > 0 && n < u32::MAX / 2;
+                is_alive.then(|| now + add)
+            });
+        if counted.is_err() {
+            return Err(Error::invalid_input(
+                "the shared value of this handle is gone: its last owner has dropped it",
+            ));
+        }
+        let len = header.len.load(Ordering::Relaxed) as usize;
+        let home = Home::Arena {
+            memory,
+            offset,
+            run,
+            generation: name.generation,
+        };
+        let fits = len <= run.n_slots as usize * arena::SLOT - HEADER_LEN;
+        let block = Self::at(home, label, if fits { len } else { 0 });
+        let is_right = fits && header.label.load(Ordering::Relaxed) == label.0;
+        is_right.then_some(block).ok_or_else(wrong)
+    }
+}
+
+fn life(generation: u32, n_references: u32) -> u64 {
+    u64::from(generation) << 32 | u64::from(n_references)
+}
+
+fn wrong() -> Error {
+    Error::invalid_input("this is not the name of such a shared handle")
+}
+
+impl Passenger for Block {}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if !self.is_ours() {
+            return;
+        }
+        match &self.home {
+            Home::Arena {
+                memory,
+                run,
+                generation,
+                ..
+            } => {
+                let header = self.header();
+                let left = header
+                    .life
+                    .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
+                        let n = now as u32;
+                        let is_this = (now >> 32) as u32 == *generation && n > 0;
+                        is_this.then(|| match n {
+                            1 => life(generation.wrapping_add(1), 0),
+                            _ => now - 1,
+                        })
+                    });
+                if left.is_ok_and(|before| before as u32 == 1) {
+                    Arena::new(memory).free(*run);
+                }
+            }
+            Home::Own { mapped, place } => {
+                let holders = Holders::of(&mapped.memory);
+                holders.leave(*place, sys::identity());
+                let header = self.header();
+                let is_last = holders.other_than(None).is_none()
+                    && header.n_given.load(Ordering::Acquire) == 0
+                    && header.is_inherited.load(Ordering::Relaxed) == 0;
+                if is_last {
+                    // Other processes may have it mapped still, without a handle, against the next time.
+                    let _ = self.discard(0, self.len);
+                }
+                table::get().leave(mapped, is_last);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block")
+            .field("id", &format_args!("{:x}", self.id()))
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}

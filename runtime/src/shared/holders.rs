@@ -1,0 +1,69 @@
+//! Which processes have a large block: a table in its first page, a place for each process.
+//!
+//! It answers whether somebody else has a handle, for `freeze` and `into_chunks`; soundness does not rest on it. A process
+//! that was killed is found to be dead and struck off. Where the table is full, a process goes without a place and
+//! cannot be seen.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::block::{HEADER_LEN, LARGE_PAYLOAD};
+use crate::memory::Memory;
+use crate::sys;
+
+const N_PLACES: usize = (LARGE_PAYLOAD - HEADER_LEN) / size_of::<u64>();
+
+/// The table of one block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Holders<'a>(&'a [AtomicU64; N_PLACES]);
+
+impl<'a> Holders<'a> {
+    pub(super) fn of(memory: &'a Memory) -> Self {
+        Self(memory.words(HEADER_LEN))
+    }
+
+    /// Takes a place for this process.
+    pub(super) fn enter(self, identity: u64) -> Option<usize> {
+        let take = |place: &AtomicU64| {
+            place
+                .compare_exchange(0, identity, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+        };
+        self.0.iter().position(take).or_else(|| {
+            // The dead leave room.
+            self.strike_off_the_dead();
+            self.0.iter().position(take)
+        })
+    }
+
+    pub(super) fn leave(self, place: Option<usize>, identity: u64) {
+        if let Some(place) = place.and_then(|place| self.0.get(place)) {
+            let _ = place.compare_exchange(identity, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+
+    /// The pid of a living process at another place than this one.
+    pub(super) fn other_than(self, place: Option<usize>) -> Option<u32> {
+        let others = self.0.iter().enumerate();
+        others
+            .filter(|(other, _)| Some(*other) != place)
+            .map(|(_, identity)| (identity, identity.load(Ordering::Acquire)))
+            .filter(|(_, identity)| *identity != 0)
+            .find(|&(place, identity)| lives(place, identity))
+            .map(|(_, identity)| (identity >> 32) as u32)
+    }
+
+    fn strike_off_the_dead(self) {
+        for place in self.0 {
+            lives(place, place.load(Ordering::Acquire));
+        }
+    }
+}
+
+/// Whether the process at this place lives; if not, its place is free.
+fn lives(place: &AtomicU64, identity: u64) -> bool {
+    let lives = sys::is_alive(identity);
+    if !lives {
+        let _ = place.compare_exchange(identity, 0, Ordering::AcqRel, Ordering::Relaxed);
+    }
+    lives
+}

@@ -1,0 +1,154 @@
+//! What all processes of a program have in common: the arena of small shared things, and the door.
+//!
+//! The *root* program makes both. Its supervisor keeps the [registry](super::registry) behind the door and maps the
+//! arena, so that every worker, a fork of it, has both from birth; a worker that uses pools itself passes them on to
+//! a supervisor of its own. So a handle means the same in every process of the tree.
+//!
+//! Invariants: in any one process the arena never changes. The door does when the root's supervisor was killed and
+//! another has taken its place; the doors of processes that were there before then lead nowhere, which is an error
+//! to those who knock, never a wait.
+//!
+//! No lock here: a process may be forked at any moment.
+
+use std::io;
+use std::sync::OnceLock;
+
+use super::link::Link;
+use crate::error::Error;
+use crate::memory::Memory;
+use crate::sys::{self, Channel, Fd, memfd};
+
+/// The id under which the registry has the arena.
+pub(super) const ARENA: u64 = 1;
+
+/// See the module's head.
+#[derive(Debug)]
+pub(crate) struct Family {
+    arena: Memory,
+    /// Not in a worker of a clean supervisor, which has it from the registry.
+    arena_fd: Option<Fd>,
+    root_pid: u32,
+    door: OnceLock<Box<Door>>,
+}
+
+#[derive(Debug)]
+struct Door {
+    channel: Channel,
+    /// The one that took its place.
+    next: OnceLock<Box<Door>>,
+}
+
+static FAMILY: OnceLock<Family> = OnceLock::new();
+
+impl Family {
+    /// That of this process, which founds one if it has none.
+    pub(crate) fn get() -> Result<&'static Self, Error> {
+        if let Some(family) = FAMILY.get() {
+            return Ok(family);
+        }
+        let founded = Self::found()
+            .map_err(|error| Error::system("make the memory for small shared values", error))?;
+        Ok(FAMILY.get_or_init(|| founded))
+    }
+
+    fn found() -> io::Result<Self> {
+        let arena_fd = create_arena()?.leave_to_children();
+        Ok(Self {
+            arena: map_arena(&arena_fd)?,
+            arena_fd: Some(arena_fd),
+            root_pid: sys::pid(),
+            door: OnceLock::new(),
+        })
+    }
+
+    /// In a clean supervisor, before it has a worker: becomes one of the family of its program.
+    pub(super) fn join(arena: &Fd, door: Fd, root_pid: u32) -> io::Result<()> {
+        let family = Self {
+            arena: map_arena(arena)?,
+            arena_fd: None,
+            root_pid,
+            door: OnceLock::new(),
+        };
+        family.set_door(Channel::from_fd(door).leave_to_children());
+        // Nobody was in a family before `main`.
+        let _ = FAMILY.set(family);
+        Ok(())
+    }
+
+    /// The memory in which small shared things lie.
+    pub(crate) fn arena(&self) -> &Memory {
+        &self.arena
+    }
+
+    /// Whether this process is the one that founded the family, and not a worker or another child of it.
+    pub(crate) fn is_root(&self) -> bool {
+        self.root_pid == sys::pid()
+    }
+
+    pub(super) fn root_pid(&self) -> u32 {
+        self.root_pid
+    }
+
+    /// The descriptor of the arena, for a new supervisor.
+    pub(super) fn with_arena_fd<T>(&self, act: impl FnOnce(&Fd) -> io::Result<T>) -> io::Result<T> {
+        match &self.arena_fd {
+            Some(fd) => act(fd),
+            None => act(&super::door::want(ARENA, 0)?),
+        }
+    }
+
+    /// From now on the registry is asked here.
+    pub(super) fn set_door(&self, channel: Channel) {
+        let mut last = &self.door;
+        while let Some(door) = last.get() {
+            last = &door.next;
+        }
+        // Doors are set under the lock of the one link that makes them.
+        let _ = last.set(Box::new(Door {
+            channel,
+            next: OnceLock::new(),
+        }));
+    }
+
+    /// Where the registry is asked. The root has its supervisor started for it.
+    pub(super) fn door(&self) -> io::Result<&Channel> {
+        if self.is_root() {
+            Link::of_program().map_err(io::Error::other)?;
+        }
+        self.latest_door()
+            .ok_or_else(|| io::Error::other(super::SUPERVISOR_GONE))
+    }
+
+    /// How many doors there have been; the last one is served.
+    pub(crate) fn number_of_doors(&self) -> io::Result<usize> {
+        self.door()?;
+        let doors = std::iter::successors(self.door.get(), |door| door.next.get());
+        Ok(doors.count())
+    }
+
+    pub(super) fn latest_door(&self) -> Option<&Channel> {
+        let mut door = self.door.get()?;
+        while let Some(next) = door.next.get() {
+            door = next;
+        }
+        Some(&door.channel)
+    }
+}
+
+/// As large as the address space and the limit of file sizes allow; it is sparse.
+fn create_arena() -> io::Result<Fd> {
+    const LARGEST: u64 = 1 << 30;
+    const SMALLEST: u64 = 1 << 20;
+    let mut len = LARGEST;
+    loop {
+        let created = memfd("procession-values", len).and_then(|fd| map_arena(&fd).map(|_| fd));
+        match created {
+            Err(_) if len > SMALLEST => len /= 2,
+            other => return other,
+        }
+    }
+}
+
+fn map_arena(fd: &Fd) -> io::Result<Memory> {
+    Memory::map(fd, fd.file_len()? as usize)
+}
