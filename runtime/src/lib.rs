@@ -83,6 +83,7 @@ mod pool;
 mod process;
 mod shared;
 mod supervisor;
+mod sync;
 mod sys;
 mod worker;
 

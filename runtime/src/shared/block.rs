@@ -277,6 +277,26 @@ impl Block {
         self.pid == sys::pid()
     }
 
+    /// The same block as this process has it: itself, or in a forked child, which may lack the mapping, a new one.
+    pub(crate) fn of_this_process(self: &Arc<Self>) -> Result<Arc<Self>, Error> {
+        let Home::Own { mapped, .. } = &self.home else {
+            return Ok(Arc::clone(self));
+        };
+        if self.is_ours() {
+            return Ok(Arc::clone(self));
+        }
+        let map_again = || {
+            let again = mapped
+                .file
+                .duplicate()
+                .and_then(|file| Mapped::fetched(mapped.id, file))
+                .map_err(|e| Error::system("map shared memory in a forked process", e))?;
+            Ok(Self::of_mapped(Arc::new(again), self.label, self.len))
+        };
+        let (block, _) = table::get().find(mapped.id, map_again)?;
+        Ok(block)
+    }
+
     /// A number that no other large block has.
     pub(crate) fn id(&self) -> u64 {
         match &self.home {

@@ -41,6 +41,11 @@ impl Fd {
         self
     }
 
+    /// A second descriptor of the same open file.
+    pub(crate) fn duplicate(&self) -> io::Result<Fd> {
+        Ok(Fd::from(self.0.try_clone()?))
+    }
+
     /// The length of the file behind it, in bytes.
     pub(crate) fn file_len(&self) -> io::Result<u64> {
         Ok(u64::try_from(fstat(self)?.st_size).unwrap_or(0))
@@ -177,11 +182,6 @@ mod tests {
     use crate::sys::testing::{in_child, watched};
     use crate::sys::{Channel, memfd};
 
-    /// A second descriptor of the same open file.
-    fn clone_of(fd: &Fd) -> Fd {
-        Fd::from(fd.as_fd().try_clone_to_owned().unwrap())
-    }
-
     fn is_recorded(number: i32) -> bool {
         recorded().any(|ours| ours == number)
     }
@@ -191,7 +191,7 @@ mod tests {
         watched(|| {
             in_child(|| {
                 let one = memfd("one", 4096).unwrap();
-                let clone = clone_of(&one);
+                let clone = one.duplicate().unwrap();
                 let numbers = [one.raw(), clone.raw()];
                 assert!(numbers.iter().all(|&number| is_recorded(number)));
                 drop((one, clone));
@@ -236,7 +236,7 @@ mod tests {
             let (ours, theirs) = Channel::pair().unwrap();
             let (ready, told) = Channel::pair().unwrap();
             let child = {
-                let (ready_fd, ours_fd) = (clone_of(ready.fd()), ours.fd().raw());
+                let (ready_fd, ours_fd) = (ready.fd().duplicate().unwrap(), ours.fd().raw());
                 in_child(move || {
                     let ready = Channel::from_fd(ready_fd);
                     hang_up_ours_except(&[ready.fd()]).unwrap();

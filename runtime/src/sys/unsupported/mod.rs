@@ -56,6 +56,10 @@ pub(crate) mod fd {
             self.never()
         }
 
+        pub(crate) fn duplicate(&self) -> io::Result<Fd> {
+            self.never()
+        }
+
         pub(crate) fn file_len(&self) -> io::Result<u64> {
             self.never()
         }
