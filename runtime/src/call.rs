@@ -45,7 +45,7 @@ impl<J, Item> JobCall<J, Item> {
     where
         J: Job<Item>,
     {
-        process::spawn::<J, Item>(&item)
+        process::spawn::<J, Item>(item)
     }
 
     /// `spawn!(in pool, job(item))`

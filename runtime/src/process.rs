@@ -11,7 +11,7 @@ use crate::board::{Ordering, Room, WorkerIndex, WorkerRecord};
 use crate::codec::{Encoder, fixed_size};
 use crate::dispatch::{Dispatch, Mailbox, Plan};
 use crate::error::{Error, JobError};
-use crate::job::{Job, encode_call};
+use crate::job::{Job, encode_call, see_off};
 use crate::pool::CallTerms;
 use crate::supervisor::{Link, Request, Terms};
 use crate::sys;
@@ -41,10 +41,10 @@ pub struct Process<R> {
 /// Room for a result without a fixed size; a larger one goes to the worker's region.
 const HEAP_LEN: u64 = 4096;
 
-pub(crate) fn spawn<J: Job<Item>, Item>(args: &Item) -> Result<Process<J::Output>, Error> {
+pub(crate) fn spawn<J: Job<Item>, Item>(args: Item) -> Result<Process<J::Output>, Error> {
     let terms = CallTerms::of_job::<J, Item>()?;
     let mut encoder = Encoder::new();
-    encode_call::<J, Item>(args, &mut encoder)?;
+    encode_call::<J, Item>(&args, &mut encoder)?;
     let mailbox = Arc::new(Mailbox::default());
     let task = crate::dispatch::NewTask {
         guarded: true,
@@ -61,12 +61,14 @@ pub(crate) fn spawn<J: Job<Item>, Item>(args: &Item) -> Result<Process<J::Output
         },
         name: J::NAME,
         initializer_args: &[],
+        initializer_keeps: Vec::new(),
     };
     let dispatch = Link::with_program(|link| {
         Dispatch::make(link, &plan, |dispatch| {
             Ok(dispatch.try_publish(&task).map(drop)?)
         })
     })?;
+    see_off(encoder.take_passengers(), args);
     Ok(Process {
         dispatch,
         mailbox,

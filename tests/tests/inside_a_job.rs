@@ -427,14 +427,18 @@ fn ctrl_c_for_the_whole_group_does_nothing_to_workers() {
 }
 
 #[test]
-fn only_the_three_standard_descriptors_are_open() {
+fn the_three_standard_descriptors_are_open_and_one_socket() {
     let _test = begin();
     let output = Story::of(&mut surroundings("descriptors")).success();
-    let numbers: Vec<_> = output
+    let descriptors: Vec<_> = output
         .lines()
-        .map(|line| line.split(' ').next().unwrap())
+        .filter_map(|line| line.split_once(' '))
         .collect();
-    assert_eq!(numbers, ["0", "1", "2"], "{output}");
+    let numbers: Vec<_> = descriptors.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers[..3], ["0", "1", "2"], "{output}");
+    // The way to shared memory.
+    assert_eq!(descriptors.len(), 4, "{output}");
+    assert!(descriptors[3].1.contains("socket:"), "{output}");
 }
 
 #[test]

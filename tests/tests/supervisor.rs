@@ -553,7 +553,8 @@ fn a_program_killed_while_it_has_processes_leaves_nobody() {
 
 #[test]
 fn a_program_killed_while_its_workers_are_its_forks_leaves_nobody() {
-    killed_it_leaves_nobody("fork method", 2, 1 + 1 + 2);
+    // With the supervisor that keeps the registry of shared memory.
+    killed_it_leaves_nobody("fork method", 2, 1 + 2 + 2);
 }
 
 #[test]

@@ -193,6 +193,8 @@ pub(crate) struct Progress {
     /// The worker that finished the last item, for reports.
     pub(crate) worker_pid: AtomicU32,
     pub(crate) heap_used: AtomicU64,
+    /// Whether the registry may keep shared memory that results of this task name.
+    pub(crate) gives: AtomicU32,
     /// Time spent in this task by its workers.
     pub(crate) busy_nanos: AtomicU64,
 }
@@ -207,6 +209,7 @@ impl Progress {
             &self.attempt,
             &self.stop,
             &self.worker_pid,
+            &self.gives,
         ];
         for word in zero_u32 {
             word.store(0, Ordering::Relaxed);

@@ -107,8 +107,13 @@ mod tests {
             room,
             fixed_output: Some(8),
             limits: Limits::default(),
+            tags: 1,
         };
-        let task = desk.seat(&board, index, Tenant::new(span, remembered, &mailbox, 0));
+        let task = desk.seat(
+            &board,
+            index,
+            Tenant::new(span, remembered, Vec::new(), &mailbox, 0),
+        );
         Scene {
             board,
             desk,

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 use super::Refused;
 use super::arena::Arena;
 use super::audit::Wrong;
-use super::outcome::{Outcome, Remembered, Rest};
+use super::outcome::{Outcome, Parcel, Remembered, Rest};
 use crate::board::{Board, Layout, Ordering, Span, State, TaskId, TaskIndex};
+use crate::codec::Passengers;
 use crate::supervisor::lock;
 use crate::sys;
 
@@ -41,6 +42,8 @@ pub(super) struct Tenant {
     /// Input and room together.
     span: Span,
     remembered: Remembered,
+    /// What its arguments name and must not go before they are read.
+    passengers: Passengers,
     /// Nobody, once the caller has turned away.
     mailbox: Option<(Arc<Mailbox>, u64)>,
     /// What the last audit found.
@@ -51,12 +54,14 @@ impl Tenant {
     pub(super) fn new(
         span: Span,
         remembered: Remembered,
+        passengers: Passengers,
         mailbox: &Arc<Mailbox>,
         tag: u64,
     ) -> Self {
         Self {
             span,
             remembered,
+            passengers,
             mailbox: Some((Arc::clone(mailbox), tag)),
             wrong: None,
         }
@@ -307,8 +312,13 @@ impl Desk {
             generation: row.generation,
         };
         let shared = &board.tasks()[index.0 as usize];
-        if let Some((mailbox, tag)) = tenant.mailbox {
-            mailbox.put(tag, Outcome::read(board, task, &tenant.remembered, rest));
+        match tenant.mailbox {
+            Some((mailbox, tag)) => mailbox.put(
+                tag,
+                Outcome::read(board, task, &tenant.remembered, rest, tenant.passengers),
+            ),
+            // What its results name is needed by nobody.
+            None => drop(Parcel::of(task, &tenant.remembered)),
         }
         shared.state.free(row.generation);
         row.generation = row.generation.wrapping_add(1);

@@ -34,6 +34,7 @@ use outcome::{Limits, Remembered, Rest};
 pub(crate) use task::{NewTask, Refused};
 
 use crate::board::{ALIGN, Board, Layout, Ordering, Span, TaskId, round_up};
+use crate::codec::Passengers;
 use crate::error::{Error, ErrorKind};
 use crate::supervisor::{Link, Request, SUPERVISOR_GONE, Terms, lock};
 use crate::sys::{self, Context};
@@ -47,6 +48,9 @@ pub(crate) struct Dispatch {
     link: Arc<Link>,
     crew: u64,
     memory_limit: u64,
+    tags: u64,
+    /// What the initializer's arguments name: the next worker reads them again.
+    _initializer_keeps: Passengers,
     desk: Mutex<Desk>,
     stopped: AtomicBool,
 }
@@ -59,6 +63,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) terms: Terms,
     pub(crate) name: &'a str,
     pub(crate) initializer_args: &'a [u8],
+    /// What these name.
+    pub(crate) initializer_keeps: Passengers,
 }
 
 impl Dispatch {
@@ -79,6 +85,7 @@ impl Dispatch {
         let setup = parts.concat();
         let terms = Terms {
             setup: parts.map(|part| part.len() as u64),
+            tags: crate::supervisor::random(),
             ..plan.terms
         };
         let layout = Layout {
@@ -103,6 +110,8 @@ impl Dispatch {
             link,
             crew,
             memory_limit: terms.memory_limit,
+            tags: terms.tags,
+            _initializer_keeps: plan.initializer_keeps.clone(),
             desk,
             stopped,
         };
@@ -168,11 +177,18 @@ impl Dispatch {
             room,
             fixed_output: task.fixed_output,
             limits,
+            tags: self.tags,
         };
         let id = desk.seat(
             &self.board,
             index,
-            Tenant::new(span, remembered, task.mailbox, task.tag),
+            Tenant::new(
+                span,
+                remembered,
+                task.input.passengers().clone(),
+                task.mailbox,
+                task.tag,
+            ),
         );
         drop(desk);
         self.board.wake_worker();

@@ -12,8 +12,9 @@ use crate::argument::ByValue;
 use crate::board::{
     Board, Cell, Fault, FaultKind, Ordering, Progress, Room, Span, State, TaskId, is_block_of,
 };
-use crate::codec::Decoder;
+use crate::codec::{Decoder, Passengers};
 use crate::error::JobError;
+use crate::supervisor::{door, tag_of};
 use crate::sys;
 
 /// What the program remembers of a task while it is on the board.
@@ -23,6 +24,8 @@ pub(super) struct Remembered {
     pub(super) room: Span,
     pub(super) fixed_output: Option<usize>,
     pub(super) limits: Limits,
+    /// See [`Terms::tag_of`](crate::supervisor::Terms::tag_of).
+    pub(super) tags: u64,
 }
 
 /// The limits that a verdict quotes.
@@ -51,6 +54,31 @@ pub(crate) struct Outcome {
     limits: Limits,
     worker_pid: u32,
     pub(crate) busy: Duration,
+    /// Named by arguments; results may name them too.
+    #[expect(dead_code, reason = "kept until the results have been read, no longer")]
+    kept: Passengers,
+    #[expect(dead_code, reason = "the same")]
+    parcel: Option<Parcel>,
+}
+
+/// Shared memory that the registry keeps until the results that name it have been read.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    tag: u64,
+}
+
+impl Parcel {
+    pub(super) fn of(id: TaskId, task: &Remembered) -> Self {
+        Self {
+            tag: tag_of(task.tags, id),
+        }
+    }
+}
+
+impl Drop for Parcel {
+    fn drop(&mut self) {
+        door::let_go(0, self.tag);
+    }
 }
 
 #[derive(Debug)]
@@ -107,7 +135,13 @@ impl<R> Verdicts<R> {
 
 impl Outcome {
     /// Copies what the task's row and room say off the board.
-    pub(super) fn read(board: &Board, id: TaskId, task: &Remembered, rest: Rest) -> Self {
+    pub(super) fn read(
+        board: &Board,
+        id: TaskId,
+        task: &Remembered,
+        rest: Rest,
+        kept: Passengers,
+    ) -> Self {
         let row = &board.tasks()[id.index.0 as usize];
         let progress = &row.progress;
         // A worker that holds the task and is only about to die may begin its next item still.
@@ -118,6 +152,12 @@ impl Outcome {
         let room = Room::new(task.room, task.n_items, task.fixed_output);
         let mut reader = Reader::new(board, id, task.room);
         let faults = reader.read_faults(&room, task.n_items, progress);
+        // A worker that was ended may have had something kept and not lived to say so.
+        let was_ended = |(fault, _): &(Fault, Vec<u8>)| {
+            !matches!(fault.kind, FaultKind::Panicked | FaultKind::Codec)
+        };
+        let gives = progress.gives.load(Ordering::Relaxed) != 0 || faults.iter().any(was_ended);
+        let parcel = gives.then(|| Parcel::of(id, task));
         Self {
             n_items: task.n_items,
             done,
@@ -132,6 +172,8 @@ impl Outcome {
             limits: task.limits,
             worker_pid: progress.worker_pid.load(Ordering::Relaxed),
             busy: Duration::from_nanos(progress.busy_nanos.load(Ordering::Relaxed)),
+            kept,
+            parcel,
         }
     }
 

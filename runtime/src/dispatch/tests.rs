@@ -69,8 +69,13 @@ fn seat(
         room: Span::new(span.offset, span.len / ALIGN * ALIGN),
         fixed_output,
         limits: Limits::default(),
+        tags: 1,
     };
-    desk.seat(board, index, Tenant::new(span, remembered, mailbox, 0))
+    desk.seat(
+        board,
+        index,
+        Tenant::new(span, remembered, Vec::new(), mailbox, 0),
+    )
 }
 
 /// Several tasks on a board, nonsense over all of it, and the program takes what is said to be done.

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(crate) use shim::{Initializer, Shim, hash, initializer_offset, shim_offset};
 
 use crate::argument::ByValue;
-use crate::codec::{CodecError, Decoder, Encoder};
+use crate::codec::{CodecError, Decoder, Encoder, Passengers};
 use crate::error::{Error, JobError};
 
 /// A function that can be run in a worker process, for one item of type `Item`.
@@ -73,6 +73,14 @@ impl Defaults {
             timeout: self.timeout,
             retries: Some(retries),
         }
+    }
+}
+
+/// Lets go of arguments that have been sent, and then of what travels beside them.
+pub(crate) fn see_off<T>(passengers: Passengers, sent: T) {
+    drop(sent);
+    for passenger in passengers {
+        passenger.depart();
     }
 }
 

@@ -27,7 +27,11 @@ fn run_chunk<J: Job<Item>, Item>(chunk: &mut Chunk<'_>) {
             Err(wrong_job::<J>())
         };
         match result {
-            Ok(result) => chunk.put(&result, fixed_output),
+            Ok(result) => {
+                chunk.put(&result, fixed_output);
+                drop(result);
+                chunk.see_off();
+            }
             Err(error) => chunk.put_error(&error),
         }
     }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::{Defaults, Pool};
 use crate::board::MAX_WORKERS;
-use crate::codec::Encoder;
+use crate::codec::{Encoder, Passengers};
 use crate::dispatch::{Dispatch, Plan};
 use crate::error::{Error, JobError};
-use crate::job::{Job, hash, initializer_offset};
+use crate::job::{Job, hash, initializer_offset, see_off};
+use crate::shared::Block;
 use crate::supervisor::{Link, Terms};
 use crate::sys;
 
@@ -68,6 +69,8 @@ struct Initializer {
     shim: i64,
     job: u64,
     args: Vec<u8>,
+    /// What they name.
+    keeps: Passengers,
 }
 
 impl PoolBuilder {
@@ -117,7 +120,7 @@ impl PoolBuilder {
     where
         J: Job<Item>,
     {
-        self.initializer = Some(Initializer::new::<J, Item>(&args));
+        self.initializer = Some(Initializer::new::<J, Item>(args));
         self
     }
 
@@ -238,7 +241,7 @@ impl PoolBuilder {
             initializer: initializer
                 .as_ref()
                 .map(|init| [init.shim as u64, init.job]),
-            setup: [0; 3],
+            ..Terms::default()
         };
         let plan = Plan {
             n_workers,
@@ -247,11 +250,17 @@ impl PoolBuilder {
             terms,
             name: self.name.as_deref().unwrap_or("worker"),
             initializer_args: initializer.as_ref().map_or(&[], |init| &init.args),
+            initializer_keeps: initializer
+                .as_ref()
+                .map_or_else(Vec::new, |init| init.keeps.clone()),
         };
         let make = |link| Dispatch::make(link, &plan, |_| Ok(()));
         let dispatch = match self.start_method {
             StartMethod::ForkServer => Link::with_program(make)?,
-            StartMethod::Fork => make(Link::fork()?)?,
+            StartMethod::Fork => {
+                Block::note_inheritance();
+                make(Link::fork()?)?
+            }
         };
         let dispatch = Arc::new(dispatch);
         let (timeout, retries, max_jobs) = (self.timeout, self.retries, terms.max_jobs);
@@ -294,15 +303,18 @@ impl PoolBuilder {
 }
 
 impl Initializer {
-    fn new<J: Job<Item>, Item>(args: &Item) -> Result<Self, Error> {
+    fn new<J: Job<Item>, Item>(args: Item) -> Result<Self, Error> {
         let mut encoder = Encoder::new();
-        J::encode(args, &mut encoder)
+        J::encode(&args, &mut encoder)
             .map_err(|error| Error::failed_job(JobError::from(error), J::NAME, None, None))?;
-        let args = encoder.chunks().collect::<Vec<_>>().concat();
+        let bytes = encoder.chunks().collect::<Vec<_>>().concat();
+        let keeps = encoder.take_passengers();
+        see_off(keeps.clone(), args);
         Ok(Self {
             shim: initializer_offset::<J, Item>()?,
             job: hash::<J, Item>(),
-            args,
+            args: bytes,
+            keeps,
         })
     }
 }

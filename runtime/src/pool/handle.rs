@@ -11,7 +11,7 @@ use crate::board::TaskId;
 use crate::codec::Encoder;
 use crate::dispatch::{Dispatch, Mailbox, NewTask};
 use crate::error::{Error, JobError};
-use crate::job::{Job, encode_call};
+use crate::job::{Job, encode_call, see_off};
 
 /// A job that was queued on a pool, and its result to come.
 ///
@@ -47,12 +47,12 @@ pub struct JobHandle<R> {
 
 pub(super) fn submit<J: Job<Item>, Item>(
     pool: &Pool,
-    args: &Item,
+    args: Item,
     wait: bool,
 ) -> Result<JobHandle<J::Output>, Error> {
     let terms = CallTerms::new::<J, Item>(pool, MapOptions::NONE)?;
     let mut encoder = Encoder::new();
-    encode_call::<J, Item>(args, &mut encoder)?;
+    encode_call::<J, Item>(&args, &mut encoder)?;
     let mailbox = Arc::new(Mailbox::default());
     let task = NewTask {
         guarded: true,
@@ -64,6 +64,7 @@ pub(super) fn submit<J: Job<Item>, Item>(
         pool.dispatch.try_publish(&task)
     };
     let (dispatch, task) = (Arc::clone(&pool.dispatch), published?);
+    see_off(encoder.take_passengers(), args);
     Ok(JobHandle {
         dispatch,
         mailbox,

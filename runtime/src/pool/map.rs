@@ -11,10 +11,10 @@ use std::time::Duration;
 use super::Pool;
 use super::chunking::Chunking;
 use crate::board::TaskId;
-use crate::codec::{Encoder, fixed_size};
+use crate::codec::{Encoder, Passengers, fixed_size};
 use crate::dispatch::{Failure, Mailbox, NewTask, Refused, Verdicts};
 use crate::error::{Error, JobError};
-use crate::job::{Job, encode_item, hash, shim_offset};
+use crate::job::{Job, encode_item, hash, see_off, shim_offset};
 
 /// What a map was told beside its job and items; `None` leaves the choice to the job's defaults and the pool.
 #[derive(Clone, Copy, Debug, Default)]
@@ -268,11 +268,11 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     fn feed<I: Iterator<Item = Item>>(&mut self, items: &mut Source<I>) -> Result<(), Error> {
         let window = 3 * self.pool.workers();
         while self.on_board.len() < window && !items.ended && self.failed.is_none() {
-            let chunk = self.pull(items);
-            let mut rest = &chunk[..];
-            while !rest.is_empty() {
-                let n_sent = self.send(rest)?;
-                rest = &rest[n_sent..];
+            let mut chunk = self.pull(items);
+            while !chunk.is_empty() {
+                let (n_sent, passengers) = self.send(&chunk)?;
+                // At once: the next task may have to wait for this one, and this one for what its items let go of.
+                see_off(passengers, chunk.drain(..n_sent));
             }
             self.pool.dispatch.drain();
             self.collect();
@@ -293,8 +293,9 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         chunk
     }
 
-    /// Encodes items from the front of `items` and puts them on the board; returns how many.
-    fn send(&mut self, items: &[Item]) -> Result<usize, Error> {
+    /// Encodes items from the front of `items` and puts them on the board; returns how many, and what travels beside
+    /// them.
+    fn send(&mut self, items: &[Item]) -> Result<(usize, Passengers), Error> {
         let mut encoder = Encoder::with_buffer(std::mem::take(&mut self.buffer));
         let mut n_items = 0;
         let mut refused = None;
@@ -327,6 +328,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             };
             self.n_published += 1;
         }
+        let passengers = encoder.take_passengers();
         self.buffer = encoder.into_buffer();
         if let Some(error) = refused {
             // A verdict like any other: a map that asks for all goes on behind it.
@@ -338,7 +340,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             self.n_published += 1;
             n_items += 1;
         }
-        Ok(n_items)
+        Ok((n_items, passengers))
     }
 
     /// Decodes what has come back.

@@ -204,7 +204,7 @@ impl Pool {
     where
         J: Job<Item>,
     {
-        handle::submit::<J, Item>(self, &args, true)
+        handle::submit::<J, Item>(self, args, true)
     }
 
     /// As [`submit`](Self::submit), but an error of kind [`ErrorKind::QueueFull`] instead of a wait for room.
@@ -222,7 +222,7 @@ impl Pool {
     where
         J: Job<Item>,
     {
-        handle::submit::<J, Item>(self, &args, false)
+        handle::submit::<J, Item>(self, args, false)
     }
 
     /// The number of workers.

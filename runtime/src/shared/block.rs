@@ -30,7 +30,7 @@ use super::table::{self, Mapped};
 use crate::codec::Passenger;
 use crate::error::Error;
 use crate::memory::{Memory, Words};
-use crate::supervisor::{Family, door};
+use crate::supervisor::{self, Family, door};
 use crate::sys;
 
 /// What lies in a block; a name is only ever read as what it was written as.
@@ -148,7 +148,7 @@ impl Block {
         memory
             .reserve(0, LARGE_PAYLOAD + reserved.min(len))
             .map_err(failed)?;
-        let id = table::random() | LARGE_BIT;
+        let id = supervisor::random() | LARGE_BIT;
         let header: &Header = memory.words(0);
         header.label.store(label.0, Ordering::Relaxed);
         header.len.store(len as u64, Ordering::Relaxed);

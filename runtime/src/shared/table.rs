@@ -5,14 +5,13 @@
 //! the same, see [`Block`]'s drop.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::sync::{Arc, Mutex, Weak};
 
 use super::block::{Block, LARGE_PAYLOAD};
 use crate::error::Error;
 use crate::memory::Memory;
-use crate::supervisor::{Family, PerProcess, door, lock};
+use crate::supervisor::{self, Family, PerProcess, door, lock};
 use crate::sys::{self, Fd};
 
 /// So many mappings without a handle are kept in a worker.
@@ -84,7 +83,7 @@ impl Default for Table {
         Self {
             blocks: Mutex::default(),
             recent: Mutex::default(),
-            tag: random(),
+            tag: supervisor::random(),
         }
     }
 }
@@ -150,13 +149,4 @@ fn enter(blocks: &mut HashMap<u64, Weak<Block>>, id: u64, block: &Arc<Block>) {
         blocks.retain(|_, block| block.strong_count() > 0);
     }
     blocks.insert(id, Arc::downgrade(block));
-}
-
-/// A number that no other process of the family will come upon, and not 0.
-pub(crate) fn random() -> u64 {
-    // std seeds its hash maps from the kernel, once per thread, and counts on from there; the pid sets a fork apart.
-    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
-    hasher.write_u32(sys::pid());
-    hasher.write_u64(sys::monotonic_nanos());
-    hasher.finish() | 1
 }

@@ -10,8 +10,10 @@
 //!
 //! No lock here: a process may be forked at any moment.
 
+use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::link::Link;
 use crate::error::Error;
@@ -28,14 +30,9 @@ pub(crate) struct Family {
     /// Not in a worker of a clean supervisor, which has it from the registry.
     arena_fd: Option<Fd>,
     root_pid: u32,
-    door: OnceLock<Box<Door>>,
-}
-
-#[derive(Debug)]
-struct Door {
-    channel: Channel,
-    /// The one that took its place.
-    next: OnceLock<Box<Door>>,
+    door: OnceLock<Channel>,
+    /// How many there have been behind that descriptor.
+    n_doors: AtomicUsize,
 }
 
 static FAMILY: OnceLock<Family> = OnceLock::new();
@@ -58,6 +55,7 @@ impl Family {
             arena_fd: Some(arena_fd),
             root_pid: sys::pid(),
             door: OnceLock::new(),
+            n_doors: AtomicUsize::new(0),
         })
     }
 
@@ -68,8 +66,9 @@ impl Family {
             arena_fd: None,
             root_pid,
             door: OnceLock::new(),
+            n_doors: AtomicUsize::new(0),
         };
-        family.set_door(Channel::from_fd(door).leave_to_children());
+        family.set_door(Channel::from_fd(door))?;
         // Nobody was in a family before `main`.
         let _ = FAMILY.set(family);
         Ok(())
@@ -97,41 +96,36 @@ impl Family {
         }
     }
 
-    /// From now on the registry is asked here.
-    pub(super) fn set_door(&self, channel: Channel) {
-        let mut last = &self.door;
-        while let Some(door) = last.get() {
-            last = &door.next;
+    /// From now on the registry is asked here. The descriptor stays the same, so nobody has to be told.
+    pub(super) fn set_door(&self, channel: Channel) -> io::Result<()> {
+        match self.door.get() {
+            Some(door) => door.fd().become_same_as(channel.fd())?,
+            // Set under the lock of the one link that makes doors.
+            None => drop(self.door.set(channel.leave_to_children())),
         }
-        // Doors are set under the lock of the one link that makes them.
-        let _ = last.set(Box::new(Door {
-            channel,
-            next: OnceLock::new(),
-        }));
+        self.n_doors.fetch_add(1, Ordering::Release);
+        Ok(())
     }
 
-    /// Where the registry is asked. The root has its supervisor started for it.
-    pub(super) fn door(&self) -> io::Result<&Channel> {
+    /// Where the registry is asked, and how many doors there were before. The root has its supervisor started for it.
+    pub(super) fn door(&self) -> io::Result<(&Channel, usize)> {
         if self.is_root() {
             Link::of_program().map_err(io::Error::other)?;
         }
-        self.latest_door()
+        let number = self.n_doors.load(Ordering::Acquire);
+        let door = self.latest_door();
+        door.map(|door| (door, number))
             .ok_or_else(|| io::Error::other(super::SUPERVISOR_GONE))
     }
 
-    /// How many doors there have been; the last one is served.
-    pub(crate) fn number_of_doors(&self) -> io::Result<usize> {
-        self.door()?;
-        let doors = std::iter::successors(self.door.get(), |door| door.next.get());
-        Ok(doors.count())
+    /// The door as it is, served or not.
+    pub(super) fn latest_door(&self) -> Option<&Channel> {
+        self.door.get()
     }
 
-    pub(super) fn latest_door(&self) -> Option<&Channel> {
-        let mut door = self.door.get()?;
-        while let Some(next) = door.next.get() {
-            door = next;
-        }
-        Some(&door.channel)
+    /// Tells the door that is served now from those before.
+    pub(crate) fn number_of_doors(&self) -> io::Result<usize> {
+        self.door().map(|(_, number)| number)
     }
 }
 
@@ -151,4 +145,13 @@ fn create_arena() -> io::Result<Fd> {
 
 fn map_arena(fd: &Fd) -> io::Result<Memory> {
     Memory::map(fd, fd.file_len()? as usize)
+}
+
+/// A number that no other process of the family will come upon, and not 0.
+pub(crate) fn random() -> u64 {
+    // std seeds its hash maps from the kernel, once per thread, and counts on from there; the pid sets a fork apart.
+    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
+    hasher.write_u32(sys::pid());
+    hasher.write_u64(sys::monotonic_nanos());
+    hasher.finish() | 1
 }

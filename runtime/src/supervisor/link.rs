@@ -78,7 +78,7 @@ impl Link {
             let (door, served) = Channel::pair()?;
             let joined = self.request(request, &[arena, door.fd(), served.fd()]);
             if joined.is_ok() {
-                family.set_door(door.leave_to_children());
+                family.set_door(door)?;
             }
             Ok(joined)
         });

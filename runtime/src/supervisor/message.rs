@@ -51,6 +51,22 @@ pub(crate) struct Terms {
     pub(crate) initializer: Option<[u64; 2]>,
     /// The lengths of what stands in the setup, in this order: context, name, initializer's arguments.
     pub(crate) setup: [u64; 3],
+    /// Sets the tags of this crew's results apart from all others.
+    pub(crate) tags: u64,
+}
+
+impl Terms {
+    /// The tag under which shared memory that a task's results name is kept until the program has read them.
+    pub(crate) fn tag_of(self, task: TaskId) -> u64 {
+        tag_of(self.tags, task)
+    }
+}
+
+/// See [`Terms::tag_of`].
+pub(crate) fn tag_of(tags: u64, task: TaskId) -> u64 {
+    // Odd factor and shifts: no two tasks of a crew have the same. 0 stands for no tag.
+    let mixed = (tags ^ task.to_word()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ mixed >> 32).max(1)
 }
 
 impl Request {
@@ -81,6 +97,7 @@ impl Request {
                     g,
                     h,
                     i,
+                    terms.tags,
                 ]);
             }
             Self::Stop { crew, kill } => put(&[2, crew, u64::from(kill)]),
@@ -99,7 +116,7 @@ impl Request {
 
     /// `None` for words that are no request.
     pub(crate) fn from_words(words: [u64; N_WORDS]) -> Option<Self> {
-        let [op, crew, a, b, c, d, e, f, g, h, i, j, k, l, ..] = words;
+        let [op, crew, a, b, c, d, e, f, g, h, i, j, k, l, m, ..] = words;
         Some(match op {
             1 => Self::Make {
                 crew,
@@ -111,6 +128,7 @@ impl Request {
                     // A shim is never where its anchor is.
                     initializer: (h != 0).then_some([h, i]),
                     setup: [j, k, l],
+                    tags: m,
                 },
             },
             2 => Self::Stop { crew, kill: a != 0 },
@@ -222,6 +240,7 @@ mod tests {
             memory_limit: 2,
             initializer: Some([3, 4]),
             setup: [5, 6, 7],
+            tags: 8,
         };
         let task = TaskId {
             index: TaskIndex(4),

@@ -26,10 +26,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crew::{Birthright, Crew};
-pub(crate) use family::Family;
+pub(crate) use family::{Family, random};
 pub(crate) use link::{Link, PerProcess, SUPERVISOR_GONE, ThisProcess, lock};
 use message::{MESSAGE_LEN, Reply, Step};
-pub(crate) use message::{Request, Terms};
+pub(crate) use message::{Request, Terms, tag_of};
 use registry::Registry;
 
 use crate::board::{Board, Layout};

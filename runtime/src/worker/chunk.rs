@@ -12,7 +12,7 @@ use crate::board::{
     AtomicU64, Board, Fault, FaultKind, Log, Ordering, Room, Span, TaskId, TaskRow, Try,
     WorkerRecord, fence,
 };
-use crate::codec::{CodecError, Decoder, Encoder, number_bytes};
+use crate::codec::{CodecError, Decoder, Encoder, Passengers, number_bytes};
 use crate::sys::{self, PanicReport};
 
 /// The items of a task from the first one without a verdict.
@@ -35,6 +35,10 @@ pub struct Chunk<'board> {
     quota: u64,
     buffer: Vec<u8>,
     n_panics: u32,
+    /// Under which shared memory that results name is kept.
+    tag: u64,
+    /// What travels beside the last result.
+    passengers: Passengers,
 }
 
 impl<'board> Chunk<'board> {
@@ -44,6 +48,7 @@ impl<'board> Chunk<'board> {
         record: &'board WorkerRecord,
         log: Log<'board>,
         task: TaskId,
+        tag: u64,
         quota: u64,
     ) -> Option<Self> {
         let row = board.task(task.index)?;
@@ -68,6 +73,8 @@ impl<'board> Chunk<'board> {
             quota,
             buffer: Vec::new(),
             n_panics: 0,
+            tag,
+            passengers: Vec::new(),
         })
     }
 
@@ -126,8 +133,13 @@ impl<'board> Chunk<'board> {
         {
             return self.count();
         }
-        let mut encoder = Encoder::with_buffer(std::mem::take(&mut self.buffer));
-        let stored = match R::encode(result, &mut encoder) {
+        let mut encoder = Encoder::with_buffer(std::mem::take(&mut self.buffer)).giving(self.tag);
+        let encoded = R::encode(result, &mut encoder);
+        self.passengers = encoder.take_passengers();
+        if !self.passengers.is_empty() {
+            self.row.progress.gives.store(1, Ordering::Relaxed);
+        }
+        let stored = match encoded {
             Ok(()) if fixed_output.is_some() => self.fill(room.cell(self.next), &encoder),
             Ok(()) => self.store(&room, &encoder),
             Err(error) => Err(error.to_string()),
@@ -136,6 +148,14 @@ impl<'board> Chunk<'board> {
         match stored {
             Ok(()) => self.count(),
             Err(message) => self.fault(FaultKind::Codec, message.as_bytes()),
+        }
+    }
+
+    /// The last result has been dropped: what travels beside it may go.
+    #[inline]
+    pub(crate) fn see_off(&mut self) {
+        for passenger in self.passengers.drain(..) {
+            passenger.depart();
         }
     }
 

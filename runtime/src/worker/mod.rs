@@ -69,7 +69,7 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
         let Some(task) = wait_for_task(birth, record) else {
             break;
         };
-        let panicked = work(birth.board, record, birth.index, task, &mut quota);
+        let panicked = work(birth, record, task, &mut quota);
         if birth.terms.one_shot {
             exit_code = if panicked { EXIT_PANICKED } else { 0 };
             break;
@@ -186,13 +186,8 @@ fn claim(board: &Board, record: &WorkerRecord, index: WorkerIndex) -> Option<Tas
 }
 
 /// Runs the items of a task that it holds; returns whether one panicked.
-fn work(
-    board: &Board,
-    record: &WorkerRecord,
-    index: WorkerIndex,
-    task: TaskId,
-    quota: &mut u64,
-) -> bool {
+fn work(birth: &Birth<'_>, record: &WorkerRecord, task: TaskId, quota: &mut u64) -> bool {
+    let (board, index) = (birth.board, birth.index);
     let Some(row) = board.task(task.index) else {
         return false;
     };
@@ -201,7 +196,7 @@ fn work(
     let (mut n_panics, mut is_over) = (0, true);
     let chunk = board
         .worker_log(index)
-        .and_then(|log| Chunk::new(board, record, log, task, *quota));
+        .and_then(|log| Chunk::new(board, record, log, task, birth.terms.tag_of(task), *quota));
     if let Some(mut chunk) = chunk {
         match shim_at(row.shim.load(Ordering::Relaxed) as i64) {
             Some(shim) => {

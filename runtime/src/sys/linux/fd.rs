@@ -41,6 +41,11 @@ impl Fd {
         self
     }
 
+    /// Makes this number refer to what `other` refers to; what it referred to is closed.
+    pub(crate) fn become_same_as(&self, other: &Fd) -> io::Result<()> {
+        replace(self.raw(), &other.0)
+    }
+
     /// A second descriptor of the same open file.
     pub(crate) fn duplicate(&self) -> io::Result<Fd> {
         Ok(Fd::from(self.0.try_clone()?))

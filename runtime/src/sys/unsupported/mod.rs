@@ -56,6 +56,10 @@ pub(crate) mod fd {
             self.never()
         }
 
+        pub(crate) fn become_same_as(&self, _other: &Fd) -> io::Result<()> {
+            self.never()
+        }
+
         pub(crate) fn duplicate(&self) -> io::Result<Fd> {
             self.never()
         }
@@ -199,6 +203,10 @@ pub(crate) mod socket {
 
         pub(crate) fn from_fd(fd: Fd) -> Channel {
             Channel(fd)
+        }
+
+        pub(crate) fn leave_to_children(self) -> Channel {
+            self.0.never()
         }
 
         pub(crate) fn fd(&self) -> &Fd {
