@@ -81,6 +81,11 @@ mod macros;
 mod pool;
 mod process;
 mod supervisor;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the shared types are built on it")
+)]
+mod sync;
 mod sys;
 mod worker;
 

@@ -11,6 +11,7 @@ pub(crate) mod poll;
 pub(crate) mod socket;
 
 pub(crate) mod clock;
+pub(crate) mod identity;
 pub(crate) mod pidfd;
 pub(crate) mod process;
 pub(crate) mod stdio;

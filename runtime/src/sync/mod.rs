@@ -1,0 +1,16 @@
+//! Waiting for other processes and threads on words in shared memory.
+//!
+//! Responsible for: a lock whose holder may be killed ([`raw_lock`]) and sleeping until others announce a change
+//! ([`notice`]). Not responsible for where the words lie, nor for what they guard: the shared types lay them out.
+//!
+//! Invariants:
+//! - All zeros is the state at the beginning, so memory that the kernel just gave is ready for use.
+//! - No word is trusted: a process gone mad may have written it. Its worst is that a promise between processes is
+//!   broken (two holders, a wait that ends for no reason); nobody hangs for ever by a word that names nobody.
+//! - Nobody waits for the dead: every sleep has a timeout, after which the sleeper looks by itself.
+
+pub(crate) mod notice;
+pub(crate) mod raw_lock;
+
+#[cfg(all(test, not(loom)))]
+mod testing;
