@@ -79,5 +79,7 @@ impl Notice {
     }
 }
 
+// Said in full, because the models include this file from another place.
 #[cfg(all(test, not(loom)))]
+#[path = "notice/tests.rs"]
 mod tests;

@@ -200,8 +200,9 @@ impl RawLock {
         }
     }
 
+    /// Acquires where somebody is in the way. `deadline` is a reading of the monotonic clock.
     #[cold]
-    fn wait_in_line(&self, deadline: u64) -> Result<Acquired, NotAcquired> {
+    pub(super) fn wait_in_line(&self, deadline: u64) -> Result<Acquired, NotAcquired> {
         if self.is_held_by_this_thread() {
             return Err(NotAcquired::AlreadyHeld);
         }
@@ -356,5 +357,7 @@ impl<'a> Waiter<'a> {
     }
 }
 
+// Said in full, because the models include this file from another place.
 #[cfg(all(test, not(loom)))]
+#[path = "raw_lock/tests.rs"]
 mod tests;
