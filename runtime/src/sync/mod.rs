@@ -1,6 +1,30 @@
-//! stub until the lock's clone lands
+//! Waiting for other processes and threads on words in shared memory.
+//!
+//! Responsible for: a lock whose holder may be killed ([`raw_lock`]) and sleeping until others announce a change
+//! ([`notice`]). Not responsible for where the words lie, nor for what they guard: the shared types lay them out.
+//!
+//! Invariants:
+//! - All zeros is the state at the beginning, so memory that the kernel just gave is ready for use.
+//! - No word is trusted: a process gone mad may have written it. Its worst is that a promise between processes is
+//!   broken (two holders, a wait that ends for no reason); nobody hangs for ever by a word that names nobody.
+//! - Nobody waits for the dead: every sleep has a timeout, after which the sleeper looks by itself.
+
 mod notice;
 mod raw_lock;
 
 pub(crate) use notice::Notice;
 pub(crate) use raw_lock::{Acquired, NotAcquired, RawLock};
+
+#[cfg(all(test, not(loom)))]
+mod testing;
+
+#[expect(unsafe_code, reason = "vouches for types")]
+mod words {
+    use super::{Notice, RawLock};
+    use crate::memory::Words;
+
+    // SAFETY: atomics only.
+    unsafe impl Words for RawLock {}
+    // SAFETY: atomics only.
+    unsafe impl Words for Notice {}
+}

@@ -1,40 +1,85 @@
-//! stub until the lock's clone lands
-use std::sync::atomic::{AtomicU32, Ordering};
+//! Sleeping until others announce a change.
+//!
+//! Responsible for: that nobody sleeps past an announcement. Not responsible for what has changed: whoever wakes looks
+//! for itself, and begins again if it finds nothing.
+//!
+//! | bits of `word` | meaning | changed by | if that process is killed |
+//! |---|---|---|---|
+//! | 0, [`SLEEPERS`] | somebody sleeps, or is about to | set by a sleeper, cleared by an announcer | too often set: a wake for nobody, which clears it. Killed between clearing it and the wake: those asleep then look by themselves after [`LONGEST_SLEEP`] |
+//! | 1 to 31 | how many announcements there were | an announcer, after its change | killed before: its change is seen after [`LONGEST_SLEEP`] |
+//!
+//! Why no wake-up is lost: a sleeper notes the count ([`Notice::seen`]), looks for what it waits for, and sleeps only
+//! while the count is what it noted. A count of 31 bits comes around: whoever sleeps exactly when 2^31 announcements
+//! have been made since it looked sleeps [`LONGEST_SLEEP`] too long.
+//!
+//! A flag and not a number of sleepers, since a sleeper that is killed could not take itself off.
+//!
+//! Man page: `futex(2)`.
+
 use std::time::Duration;
 
+use crate::board::{AtomicU32, Ordering};
+use crate::sys::futex;
+
+const SLEEPERS: u32 = 1;
+const ONE_ANNOUNCEMENT: u32 = 2;
+
+/// After this time a sleeper wakes in any case, see the table above.
+const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+
+/// A word that changes with every announcement; zero at the beginning.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(crate) struct Notice {
-    announced: AtomicU32,
-    sleepers: AtomicU32,
+    word: AtomicU32,
 }
-
-#[expect(unsafe_code, reason = "vouches for a type")]
-// SAFETY: atomics only.
-unsafe impl crate::memory::Words for Notice {}
 
 impl Notice {
-    /// What has been announced so far, to wait for more.
+    /// To be called before one looks for what one waits for; [`wait`](Self::wait) takes the answer.
     pub(crate) fn seen(&self) -> u32 {
-        self.announced.load(Ordering::Acquire)
+        self.word.load(Ordering::Acquire) & !SLEEPERS
     }
 
-    /// Sleeps until something was announced after `seen`, or the timeout, or for no reason.
+    /// Sleeps until something was announced after `seen`, or for `timeout`; sometimes for no reason less.
     pub(crate) fn wait(&self, seen: u32, timeout: Option<Duration>) {
-        let most = Duration::from_millis(1);
-        crate::sys::futex::wait(
-            &self.announced,
-            seen,
-            Some(timeout.unwrap_or(most).min(most)),
-        );
+        let asleep = seen | SLEEPERS;
+        let marked = self
+            .word
+            .compare_exchange(seen, asleep, Ordering::Relaxed, Ordering::Relaxed);
+        if marked.is_ok() || marked == Err(asleep) {
+            let timeout = timeout.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
+            futex::wait(&self.word, asleep, Some(timeout));
+        }
     }
 
+    /// Wakes one of those who wait: for a change that only one of them can make use of.
     pub(crate) fn announce_one(&self) {
-        self.announce_all();
+        if self.count() && !futex::wake(&self.word, 1) {
+            self.wake_all();
+        }
     }
 
+    /// Wakes all who wait.
     pub(crate) fn announce_all(&self) {
-        self.announced.fetch_add(1, Ordering::AcqRel);
-        crate::sys::futex::wake(&self.announced, u32::MAX);
+        if self.count() {
+            self.wake_all();
+        }
+    }
+
+    /// Whether anybody may be asleep.
+    fn count(&self) -> bool {
+        let before = self.word.fetch_add(ONE_ANNOUNCEMENT, Ordering::Release);
+        before & SLEEPERS != 0
+    }
+
+    /// First the flag: whoever falls asleep after it was cleared has set it again, and the others are woken.
+    fn wake_all(&self) {
+        self.word.fetch_and(!SLEEPERS, Ordering::Relaxed);
+        futex::wake(&self.word, u32::MAX);
     }
 }
+
+// Said in full, because the models include this file from another place.
+#[cfg(all(test, not(loom)))]
+#[path = "notice/tests.rs"]
+mod tests;

@@ -1,96 +1,363 @@
-//! stub until the lock's clone lands: same face
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Instant;
+//! A lock in shared memory whose holder may be killed.
+//!
+//! Responsible for: one holder at a time among the threads of all processes that see the words; telling the next
+//! holder how the last one left; fair turns. Not responsible for what is guarded, for where the words lie, or for
+//! guards: who acquires releases, once and on the same thread.
+//!
+//! | word | meaning | changed by | if that process is killed |
+//! |---|---|---|---|
+//! | `holder` | 0: free. [`RESERVED`]: free, and the heir comes first. Else the identity of the holding process, with the marks [`CONTENDED`] (somebody may sleep) and [`SETTLING`] (taken from a dead holder; `thread` may still be the dead one's) | free to held: whoever wins the exchange. Held to free: the holder. From the dead: whoever wins the exchange. CONTENDED: any waiter | a waiter takes it over |
+//! | `heir` | the process of one waiter that has waited long; 0: none | to its own: a waiter, where there is none or a dead one. To 0: that waiter, or who takes the lock in its place | another takes its place, and the lock if it was reserved |
+//! | `thread` | the thread that holds; 0 when nobody does | the holder, after it has the lock and before it lets go | stays until the next holder writes its own; not read while SETTLING |
+//! | `left` | not 0: the last holder left by a panic | set by the holder before it lets go, cleared by the next | the lock goes over with the death reported, and this is cleared |
+//! | `bell` | how often a holder let go while others waited; these sleep on it | the holder that let go | the sleepers look by themselves when their pause is over |
+//!
+//! Invariants:
+//! - Only the end of a *process* frees what it holds. Safe code can leak a guard and send what it borrowed to another
+//!   thread, so the end of a thread says nothing; such a lock stays locked while the process lives.
+//! - Every change of hands is one exchange of `holder`, so a death is reported to exactly one process, and a killed
+//!   one leaves either the old holder or the new. If the new one is killed before it returns, its own death is
+//!   reported in place of what it was to report.
+//! - A reservation is no hold: it is for the order of turns only. Waiters pass over an heir that is dead, or that has
+//!   not come in [`RESERVED_FOR`] (it may be stopped).
+//!
+//! A waiter sleeps on `bell` as it was before it marked `holder` as contended; the holder that finds the mark when it
+//! lets go changes `bell`, so no wake-up is lost. Man page: `futex(2)`. On the marked word and the woken waiter that
+//! marks it again: Ulrich Drepper, "Futexes Are Tricky".
 
+use std::time::{Duration, Instant};
+
+use crate::board::{AtomicU32, AtomicU64, Ordering};
+use crate::sys::identity::{identity, is_alive, is_own_thread, thread_id};
+use crate::sys::{futex, monotonic_nanos};
+
+const FREE: u64 = 0;
+const RESERVED: u64 = CONTENDED;
+const NOBODY: u64 = 0;
+const NO_THREAD: u32 = 0;
+
+// Marks beside an identity, in the bits that identities leave zero.
+const CONTENDED: u64 = 1;
+const SETTLING: u64 = 2;
+const IDENTITY: u64 = !(CONTENDED | SETTLING);
+
+/// In nanoseconds, as all below. Whoever has waited so long wants to be the heir.
+const HEIR_AFTER: u64 = 500_000;
+const FIRST_PAUSE: u64 = HEIR_AFTER;
+/// A killed holder, or one killed before it rang, is noticed after such a pause at the latest.
+const LONGEST_PAUSE: u64 = 16_000_000;
+const RESERVED_FOR: u64 = 20_000_000;
+const LONGEST_PAUSE_BESIDE_AN_HEIR: u64 = 1_000_000;
+
+/// Looks at a held lock before the first sleep: most are held for less than a sleep takes.
+const N_SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
+
+const NEVER: u64 = u64::MAX;
+const AT_ONCE: u64 = 0;
+
+/// How the lock was left by the last holder. Each is told once, to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Acquired {
+    /// It let go.
+    Clean,
+    /// Its process has ended while it held the lock.
+    OwnerDied,
+    /// It let go while it panicked.
+    Poisoned,
+}
+
+/// Why the lock was not acquired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotAcquired {
+    /// The calling thread holds it: it would wait for itself.
+    AlreadyHeld,
+    /// Another holds it, and the time is over.
+    TimedOut,
+}
+
+/// The words of one lock; all zeros at the beginning.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(crate) struct RawLock {
     holder: AtomicU64,
+    heir: AtomicU64,
     thread: AtomicU32,
     left: AtomicU32,
-    heir: AtomicU64,
-}
-
-#[expect(unsafe_code, reason = "vouches for a type")]
-// SAFETY: atomics only.
-unsafe impl crate::memory::Words for RawLock {}
-
-/// How it was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Acquired {
-    Clean,
-    OwnerDied,
-    Poisoned,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotAcquired {
-    AlreadyHeld,
-    TimedOut,
-}
-
-fn thread_id() -> u32 {
-    // SAFETY: stub
-    #[expect(unsafe_code, reason = "stub")]
-    unsafe { libc::gettid() }.unsigned_abs()
+    bell: AtomicU32,
 }
 
 impl RawLock {
+    /// Waits until the lock is this thread's, or until `deadline`, never less. Without one, as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAcquired::AlreadyHeld`] at once, [`NotAcquired::TimedOut`] when the time is over.
     pub(crate) fn acquire(&self, deadline: Option<Instant>) -> Result<Acquired, NotAcquired> {
-        loop {
-            match self.try_acquire() {
-                Err(NotAcquired::TimedOut) if deadline.is_none_or(|at| Instant::now() < at) => {
-                    std::thread::yield_now()
-                }
-                other => return other,
-            }
+        if let Some(acquired) = self.acquire_at_once() {
+            return Ok(acquired);
         }
+        // The clock is read after the time left, so the sum is not before `deadline`.
+        let deadline = deadline.map_or(NEVER, |deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = u64::try_from(left.as_nanos()).unwrap_or(NEVER);
+            monotonic_nanos().saturating_add(left)
+        });
+        self.wait_in_line(deadline)
     }
 
+    /// Takes the lock if it is free, or if its holder's process has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAcquired::AlreadyHeld`]; [`NotAcquired::TimedOut`] if another holds it or is about to.
     pub(crate) fn try_acquire(&self) -> Result<Acquired, NotAcquired> {
-        let me = crate::sys::identity();
-        let mut found = Acquired::Clean;
-        if self.is_held_by_this_thread() {
-            return Err(NotAcquired::AlreadyHeld);
+        match self.acquire_at_once() {
+            Some(acquired) => Ok(acquired),
+            None => self.wait_in_line(AT_ONCE),
         }
-        if let Err(holder) =
-            self.holder
-                .compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed)
-        {
-            if crate::sys::is_alive(holder)
-                || self
-                    .holder
-                    .compare_exchange(holder, me, Ordering::Acquire, Ordering::Relaxed)
-                    .is_err()
-            {
-                return Err(NotAcquired::TimedOut);
-            }
-            found = Acquired::OwnerDied;
-        }
-        self.thread.store(thread_id(), Ordering::Relaxed);
-        if self.left.swap(0, Ordering::Relaxed) != 0 && found == Acquired::Clean {
-            found = Acquired::Poisoned;
-        }
-        Ok(found)
     }
 
+    /// Lets go. Does nothing where the calling process or thread does not hold the lock.
+    ///
+    /// A copy of a guard in a forked child must not be dropped while the child holds the same lock by itself: the
+    /// words cannot tell the two apart. Guards that can get there compare the identity under which they were made.
     pub(crate) fn release(&self, by_panic: bool) {
-        if !self.is_held_by_this_thread() {
+        let own = identity();
+        if !self.may_release(own) {
             return;
         }
-        self.left.store(u32::from(by_panic), Ordering::Relaxed);
-        self.thread.store(0, Ordering::Relaxed);
-        self.holder.store(0, Ordering::Release);
+        if by_panic {
+            self.left.store(1, Ordering::Relaxed);
+        }
+        self.thread.store(NO_THREAD, Ordering::Relaxed);
+        let mut word = own;
+        loop {
+            let has_heir = self.heir.load(Ordering::Relaxed) != NOBODY;
+            let free = if has_heir { RESERVED } else { FREE };
+            match self
+                .holder
+                .compare_exchange(word, free, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) if word & CONTENDED == 0 => return,
+                // One of several sleepers is the heir.
+                Ok(_) => return self.ring(if has_heir { u32::MAX } else { 1 }),
+                Err(now) if now & IDENTITY == own => word = now,
+                // A process gone mad has taken it away.
+                Err(_) => return,
+            }
+        }
     }
 
+    /// Whether the calling thread holds the lock.
     pub(crate) fn is_held_by_this_thread(&self) -> bool {
-        self.holder.load(Ordering::Relaxed) == crate::sys::identity()
+        // First who holds: then `thread` is not older than that holder's.
+        self.holder.load(Ordering::Acquire) & !CONTENDED == identity()
             && self.thread.load(Ordering::Relaxed) == thread_id()
     }
 
-    /// The pid of the holding process.
+    /// The id of the process that holds the lock, at this moment.
     pub(crate) fn holder(&self) -> Option<u32> {
-        let holder = self.holder.load(Ordering::Relaxed);
-        (holder != 0).then_some((holder >> 32) as u32)
+        let word = self.holder.load(Ordering::Relaxed);
+        (word & IDENTITY != FREE).then_some((word >> 32) as u32)
+    }
+
+    /// The whole of an acquisition where nobody is in the way.
+    fn acquire_at_once(&self) -> Option<Acquired> {
+        let own = identity();
+        self.holder
+            .compare_exchange(FREE, own, Ordering::Acquire, Ordering::Relaxed)
+            .ok()
+            .map(|_| self.settle(false))
+    }
+
+    /// Where `thread` names no thread of this process, it was overwritten. Then the caller is believed, or the lock
+    /// would stay locked as long as this process lives.
+    fn may_release(&self, own: u64) -> bool {
+        let thread = self.thread.load(Ordering::Relaxed);
+        self.holder.load(Ordering::Relaxed) & IDENTITY == own
+            && (thread == thread_id() || !is_own_thread(thread))
+    }
+
+    fn ring(&self, n_sleepers: u32) {
+        self.bell.fetch_add(1, Ordering::Release);
+        futex::wake(&self.bell, n_sleepers);
+    }
+
+    /// The new holder signs, and takes note of how the last one left.
+    fn settle(&self, has_died: bool) -> Acquired {
+        self.thread.store(thread_id(), Ordering::Relaxed);
+        if has_died {
+            self.holder.fetch_and(!SETTLING, Ordering::Release);
+        }
+        let has_panicked = self.left.load(Ordering::Relaxed) != 0;
+        if has_panicked {
+            self.left.store(0, Ordering::Relaxed);
+        }
+        match (has_died, has_panicked) {
+            (true, _) => Acquired::OwnerDied,
+            (false, true) => Acquired::Poisoned,
+            (false, false) => Acquired::Clean,
+        }
+    }
+
+    /// Acquires where somebody is in the way. `deadline` is a reading of the monotonic clock.
+    #[cold]
+    pub(super) fn wait_in_line(&self, deadline: u64) -> Result<Acquired, NotAcquired> {
+        if self.is_held_by_this_thread() {
+            return Err(NotAcquired::AlreadyHeld);
+        }
+        let mut waiter = Waiter::new(self);
+        let result = waiter.wait(deadline);
+        waiter.leave(result.is_ok());
+        result
     }
 }
+
+/// One call that found the lock taken.
+struct Waiter<'a> {
+    lock: &'a RawLock,
+    own: u64,
+    /// This thread made its process the heir. Others may have passed it over since.
+    is_heir: bool,
+    has_slept: bool,
+    /// Since when it stands back behind an heir.
+    behind_heir_since: Option<u64>,
+}
+
+impl<'a> Waiter<'a> {
+    fn new(lock: &'a RawLock) -> Self {
+        Self {
+            lock,
+            own: identity(),
+            is_heir: false,
+            has_slept: false,
+            behind_heir_since: None,
+        }
+    }
+
+    fn wait(&mut self, deadline: u64) -> Result<Acquired, NotAcquired> {
+        let began = monotonic_nanos();
+        let mut n_spins_left = N_SPINS;
+        let mut pause = FIRST_PAUSE;
+        // Whether to ask if those in the way live: that takes microseconds, and is done once a pause.
+        let mut asks = false;
+        loop {
+            let bell = self.lock.bell.load(Ordering::Acquire);
+            let word = self.lock.holder.load(Ordering::Acquire);
+            let now = monotonic_nanos();
+            let is_last = now >= deadline;
+            if self.may_take(word, now, asks || is_last) {
+                if let Some(acquired) = self.take(word) {
+                    return Ok(acquired);
+                }
+                continue;
+            }
+            if is_last {
+                return Err(NotAcquired::TimedOut);
+            }
+            if n_spins_left > 0 && word & CONTENDED == 0 {
+                n_spins_left -= 1;
+                std::hint::spin_loop();
+                continue;
+            }
+            if now - began >= HEIR_AFTER {
+                self.become_heir(asks);
+            }
+            asks = false;
+            if !self.mark_contended(word) {
+                continue;
+            }
+            let longest = match self.behind_heir_since {
+                Some(_) => pause.min(LONGEST_PAUSE_BESIDE_AN_HEIR),
+                None => pause,
+            };
+            let pause_now = longest.min(deadline - now);
+            futex::wait(&self.lock.bell, bell, Some(Duration::from_nanos(pause_now)));
+            self.has_slept = true;
+            asks = monotonic_nanos() - now >= longest;
+            if asks {
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+
+    /// Whether nobody who lives is in the way.
+    fn may_take(&mut self, word: u64, now: u64, asks: bool) -> bool {
+        if word & IDENTITY != FREE {
+            self.behind_heir_since = None;
+            return asks && !is_alive(word & IDENTITY);
+        }
+        let heir = self.lock.heir.load(Ordering::Relaxed);
+        if word & CONTENDED == 0 || heir == NOBODY || (self.is_heir && heir == self.own) {
+            return true;
+        }
+        let since = *self.behind_heir_since.get_or_insert(now);
+        now - since >= RESERVED_FOR || (asks && !is_alive(heir))
+    }
+
+    /// Makes the lock this thread's if nobody was faster.
+    fn take(&self, word: u64) -> Option<Acquired> {
+        let has_died = word & IDENTITY != FREE;
+        let mark = if has_died { SETTLING } else { 0 };
+        // Contended, because others may sleep, and whoever rang has woken only one.
+        let held = self.own | CONTENDED | mark;
+        let heir = self.lock.heir.load(Ordering::Relaxed);
+        self.lock
+            .holder
+            .compare_exchange(word, held, Ordering::AcqRel, Ordering::Relaxed)
+            .ok()?;
+        // The reservation is used up, by the heir or by one who has waited for it in vain.
+        if word == RESERVED {
+            self.strike_heir(heir);
+        }
+        Some(self.lock.settle(has_died))
+    }
+
+    /// The mark is made anew even where it stands: the exchange says that the lock is still held as it was seen, so
+    /// that whoever lets go later sees the mark, and this waiter as heir.
+    fn mark_contended(&self, word: u64) -> bool {
+        self.lock
+            .holder
+            .compare_exchange(word, word | CONTENDED, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    fn become_heir(&mut self, asks: bool) {
+        let heir = self.lock.heir.load(Ordering::Relaxed);
+        if heir == self.own {
+            // Whether by this thread or by another of this process stays as it is.
+            return;
+        }
+        self.is_heir = (heir == NOBODY || (asks && !is_alive(heir)))
+            && self
+                .lock
+                .heir
+                .compare_exchange(heir, self.own, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+    }
+
+    fn strike_heir(&self, heir: u64) {
+        let _already_another =
+            self.lock
+                .heir
+                .compare_exchange(heir, NOBODY, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Whoever gives up may have been woken in place of others: it leaves the mark, or wakes the next.
+    fn leave(&self, has_acquired: bool) {
+        if self.is_heir {
+            self.strike_heir(self.own);
+        }
+        if (self.has_slept || self.is_heir) && !has_acquired {
+            let word = self.lock.holder.fetch_or(CONTENDED, Ordering::AcqRel);
+            if word & IDENTITY == FREE {
+                self.lock.ring(1);
+            }
+        }
+    }
+}
+
+// Said in full, because the models include this file from another place.
+#[cfg(all(test, not(loom)))]
+#[path = "raw_lock/tests.rs"]
+mod tests;

@@ -11,7 +11,7 @@
 //! shared memory, see [`atomic`]; its supervisor learns of it by joining the thread.
 //!
 //! What is the crate's own code: the state words, the guard, the queue, the chain of finished tasks and the
-//! supervisor's verdict; they are compiled from `runtime/src`. What is written again here, because the original
+//! supervisor's verdict, the lock and the notice; they are compiled from `runtime/src`. What is written again here, because the original
 //! cannot live outside a mapping: the board that holds them ([`board`]), the worker's way through a task
 //! ([`worker`]), the program's books ([`program`]), and the sleeping and waking of `board/mod.rs` ([`bells`]).
 //! Whoever changes the order of steps there changes it here.
@@ -19,11 +19,14 @@
 
 mod atomic;
 mod board;
+mod kernel;
 mod program;
 mod worker;
 
-/// What the supervisor's code asks of the kernel's face.
+/// What the crate's own code asks of the kernel's face.
 mod sys {
+    pub(crate) use crate::kernel::{futex, identity, monotonic_nanos};
+
     pub(crate) fn signal_name(_signal: i32) -> Option<&'static str> {
         None
     }
@@ -35,5 +38,7 @@ mod bells;
 mod chain;
 mod claims;
 mod guard;
+mod lock;
+mod notice;
 mod order;
 mod progress;

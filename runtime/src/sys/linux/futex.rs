@@ -51,13 +51,14 @@ fn is_expected(error: nix::errno::Errno) -> bool {
     matches!(error, EAGAIN | EINTR | ETIMEDOUT)
 }
 
-/// Wakes up to `n_sleepers` of those who sleep on `word`, in whatever process.
-pub(crate) fn wake(word: &AtomicU32, n_sleepers: u32) {
+/// Wakes up to `n_sleepers` of those who sleep on `word`, in whatever process, and says whether there was any.
+pub(crate) fn wake(word: &AtomicU32, n_sleepers: u32) -> bool {
     let n_sleepers = i32::try_from(n_sleepers).unwrap_or(i32::MAX);
     // SAFETY: the kernel uses the address of the borrowed `word` only to find those who sleep on it.
     let result =
         unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, n_sleepers) };
     debug_assert!(result >= 0, "futex: {}", nix::errno::Errno::last());
+    result > 0
 }
 
 #[cfg(test)]

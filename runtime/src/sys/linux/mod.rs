@@ -7,11 +7,11 @@ pub(crate) mod memory;
 pub(crate) mod memory_limits;
 
 pub(crate) mod futex;
-pub(crate) mod identity;
 pub(crate) mod poll;
 pub(crate) mod socket;
 
 pub(crate) mod clock;
+pub(crate) mod identity;
 pub(crate) mod pidfd;
 pub(crate) mod process;
 pub(crate) mod stdio;

@@ -24,7 +24,9 @@ use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use nix::unistd::{ForkResult, Pid, getpid, getppid};
+use nix::unistd::{ForkResult, Pid, getppid};
+
+pub(crate) use super::identity::pid;
 
 /// Which of the two processes one is after [`fork`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,11 +85,6 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// The id of this process.
-pub(crate) fn pid() -> u32 {
-    getpid().as_raw().unsigned_abs()
-}
-
 /// The id of the process that is now the parent; 0 if it is not visible in this pid namespace.
 pub(crate) fn parent_pid() -> u32 {
     getppid().as_raw().unsigned_abs()
@@ -117,7 +114,7 @@ fn n_threads_now() -> io::Result<usize> {
 }
 
 /// Field `number` of the text of a `/proc/<pid>/stat`, counted from 1 as its page does.
-fn stat_field<T: std::str::FromStr>(stat: &str, number: usize) -> Option<T> {
+pub(super) fn stat_field<T: std::str::FromStr>(stat: &str, number: usize) -> Option<T> {
     // The second field is the program's name in parentheses, which may itself hold spaces and parentheses.
     let (_, third_and_on) = stat.rsplit_once(')')?;
     third_and_on

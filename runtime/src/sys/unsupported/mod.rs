@@ -154,7 +154,9 @@ pub(crate) mod futex {
         std::thread::yield_now();
     }
 
-    pub(crate) fn wake(_word: &AtomicU32, _n_sleepers: u32) {}
+    pub(crate) fn wake(_word: &AtomicU32, _n_sleepers: u32) -> bool {
+        false
+    }
 }
 
 pub(crate) mod poll {
@@ -298,6 +300,37 @@ pub(crate) mod pidfd {
     }
 }
 
+pub(crate) mod identity {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    pub(crate) fn pid() -> u32 {
+        std::process::id()
+    }
+
+    /// Without a stamp: no other process of ours exists.
+    pub(crate) fn identity() -> u64 {
+        u64::from(pid()) << 32
+    }
+
+    /// Counted instead of asked for: it only has to be another for each thread.
+    pub(crate) fn thread_id() -> u32 {
+        static LAST: AtomicU32 = AtomicU32::new(0);
+        thread_local! {
+            static OWN: u32 = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        }
+        OWN.with(|own| *own)
+    }
+
+    /// Whether it has ended is not known.
+    pub(crate) fn is_own_thread(_thread: u32) -> bool {
+        true
+    }
+
+    pub(crate) fn is_alive(other: u64) -> bool {
+        other == identity()
+    }
+}
+
 pub(crate) mod process {
     use super::{io, unsupported};
 
@@ -314,10 +347,6 @@ pub(crate) mod process {
 
     pub(crate) fn exit_now(code: i32) -> ! {
         std::process::exit(code)
-    }
-
-    pub(crate) fn pid() -> u32 {
-        std::process::id()
     }
 
     pub(crate) fn parent_pid() -> u32 {
