@@ -81,9 +81,9 @@ mod macros;
 mod memory;
 mod pool;
 mod process;
-mod shared;
+pub mod shared;
 mod supervisor;
-mod sync;
+pub mod sync;
 mod sys;
 mod worker;
 
@@ -93,6 +93,8 @@ pub use pool::{JobHandle, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats
 pub use process::Process;
 #[doc = include_str!("process_job.md")]
 pub use procession_macros::process_job;
+pub use shared::{Atomic, LockError, Shareable, Value, ValueGuard};
+pub use sync::{Event, Lock, LockGuard};
 pub use sys::start::init;
 
 /// Starts the supervisor now instead of at first use.
