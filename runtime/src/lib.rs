@@ -93,7 +93,7 @@ pub use pool::{JobHandle, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats
 pub use process::Process;
 #[doc = include_str!("process_job.md")]
 pub use procession_macros::process_job;
-pub use shared::{LockError, Shareable};
+pub use shared::{Array, ArrayChunk, ArrayGuard, LockError, Shareable, SharedSlice};
 pub use sys::start::init;
 
 /// Starts the supervisor now instead of at first use.

@@ -1,14 +1,23 @@
 //! Shared memory: values and arrays that many processes see.
 
 mod arena;
+mod array;
+mod array_guard;
 mod block;
+mod chunk;
+mod division;
 mod holders;
+mod layout;
 mod lock_error;
 mod shareable;
+mod slice;
 mod table;
 pub(crate) mod travel;
 
-#[expect(unused_imports, reason = "the handles follow")]
+pub use array::Array;
+pub use array_guard::ArrayGuard;
 pub(crate) use block::{Block, Label};
+pub use chunk::ArrayChunk;
 pub use lock_error::LockError;
 pub use shareable::Shareable;
+pub use slice::SharedSlice;
