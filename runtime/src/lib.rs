@@ -81,6 +81,7 @@ mod macros;
 mod memory;
 mod pool;
 mod process;
+mod queue;
 mod shared;
 mod supervisor;
 mod sync;
@@ -93,6 +94,7 @@ pub use pool::{JobHandle, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats
 pub use process::Process;
 #[doc = include_str!("process_job.md")]
 pub use procession_macros::process_job;
+pub use queue::{Queue, QueueError, QueueIter};
 pub use sys::start::init;
 
 /// Starts the supervisor now instead of at first use.
