@@ -97,6 +97,7 @@ mod macros;
 mod memory;
 mod pool;
 mod process;
+mod queue;
 pub mod shared;
 mod supervisor;
 pub mod sync;
@@ -110,6 +111,7 @@ pub use process::Process;
 #[doc = include_str!("process_job.md")]
 pub use procession_macros::process_job;
 
+pub use queue::{Queue, QueueError, QueueIter};
 pub use shared::{
     Array, ArrayChunk, ArrayGuard, Atomic, LockError, Shareable, SharedSlice, Value, ValueGuard,
 };

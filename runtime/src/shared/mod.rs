@@ -5,7 +5,6 @@ mod array;
 mod array_guard;
 mod atomic;
 mod block;
-mod block;
 mod chunk;
 mod division;
 pub(crate) mod fixed;
