@@ -313,13 +313,14 @@ impl<'a> Waiter<'a> {
         Some(self.lock.settle(has_died))
     }
 
-    /// The mark is made anew even where it stands: the exchange says that the lock is still held as it was seen, so
-    /// that whoever lets go later sees the mark, and this waiter as heir.
+    /// Whether the lock is held, or reserved, as it was seen, and whoever lets go will see that somebody sleeps.
     fn mark_contended(&self, word: u64) -> bool {
-        self.lock
-            .holder
-            .compare_exchange(word, word | CONTENDED, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+        word & CONTENDED != 0
+            || self
+                .lock
+                .holder
+                .compare_exchange(word, word | CONTENDED, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     fn become_heir(&mut self, asks: bool) {
