@@ -418,18 +418,19 @@ fn words_of_garbage_hang_nobody() {
 }
 
 #[test]
-fn a_fresh_child_holds_by_itself_while_the_parent_holds_nothing() {
+fn a_forked_child_waits_for_its_parent_and_then_holds_by_itself() {
     watched(|| {
-        with_shared_page(|Page { lock, .. }| {
+        with_shared_page(|Page { lock, words, .. }| {
             assert_eq!(lock.acquire(None), CLEAN);
             let child = in_child(|| {
                 assert!(!lock.is_held_by_this_thread());
                 assert_eq!(lock.try_acquire(), TIMED_OUT);
+                words[0].store(1, Release);
                 assert_eq!(lock.acquire(None), CLEAN);
                 assert_eq!(lock.acquire(None), ALREADY_HELD);
                 lock.release(false);
             });
-            thread::sleep(Duration::from_millis(3));
+            wait_until(|| words[0].load(Acquire) == 1);
             lock.release(false);
             child.succeeds();
         });
