@@ -1,6 +1,8 @@
 //! What may lie in shared memory.
 
 use bytemuck::Pod;
+/// Derives [`Shareable`](trait@Shareable), where it is documented.
+pub use procession_macros::Shareable;
 
 /// Plain data: every pattern of its bytes is a value, so that no other process can ever make it invalid.
 ///
@@ -36,7 +38,7 @@ use bytemuck::Pod;
     message = "`{Self}` cannot lie in shared memory",
     label = "not plain data",
     note = "shareable are integers, floats, arrays of these, and structs of these with `#[derive(Clone, Copy, Shareable)] #[repr(C)]`",
-    note = "for `bool` write `u8`, for `char` write `u32`, for an enum its number; references, `Box`, `Vec` and `String` point into one process's memory: \
+    note = "for `bool` write `u8`, for `char` write `u32`, for an enum its number, for an `Option` a number and a flag; references, `Box`, `Vec` and `String` point into one process's memory: \
             write an array of fixed length, or use `Array`"
 )]
 pub trait Shareable: Pod {}
