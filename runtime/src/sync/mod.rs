@@ -1,4 +1,19 @@
-//! stub until the lock's clone lands
+//! Synchronisation of processes: locks and events that jobs are passed like any argument.
+//!
+//! Names and meanings are those of Python's `multiprocessing`; guards and poisoning are those of `std::sync`. The same thing works
+//! between threads and between processes. Nobody hangs on the dead: a lock whose holder was killed is acquired by the
+//! next one, who is told, see [`LockError`].
+//!
+//! ```
+//! use procession::{Event, Lock};
+//!
+//! let (lock, is_done) = (Lock::new()?, Event::new()?);
+//! let guard = lock.acquire()?;
+//! is_done.set();
+//! drop(guard);
+//! assert!(is_done.is_set());
+//! # Ok::<(), procession::Error>(())
+//! ```
 mod event;
 mod lock;
 mod notice;
