@@ -37,7 +37,7 @@ use crate::sys;
 /// }
 ///
 /// let lock = Lock::new()?;
-/// let ends = pool_map!(append, &lock, 0..4)?;
+/// let ends = pool_map!(append, (0..4).map(|line| (&lock, line)))?;
 /// assert_eq!(ends, [Ok(()), Ok(()), Ok(()), Ok(())]);
 /// # Ok::<(), procession::Error>(())
 /// ```
