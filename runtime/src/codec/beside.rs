@@ -12,11 +12,6 @@ use std::sync::Arc;
 
 /// Something whose name is in the bytes.
 pub(crate) trait Passenger: Any + Send + Sync + fmt::Debug {
-    /// Whether it has to last until the bytes are read; else only until it departs.
-    fn lasts(&self) -> bool {
-        true
-    }
-
     /// The value that it was written from has been dropped, unless somebody else keeps a part of it.
     fn depart(self: Arc<Self>) {}
 

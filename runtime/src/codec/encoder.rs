@@ -114,9 +114,8 @@ impl<'i> Encoder<'i> {
     }
 
     /// What has to last until the bytes are read.
-    pub(crate) fn lasting_passengers(&self) -> Passengers {
-        let lasting = self.passengers.iter().filter(|passenger| passenger.lasts());
-        lasting.cloned().collect()
+    pub(crate) fn passengers(&self) -> &Passengers {
+        &self.passengers
     }
 
     /// The bytes are not sent after all.

@@ -185,7 +185,7 @@ impl Dispatch {
             Tenant::new(
                 span,
                 remembered,
-                task.input.lasting_passengers(),
+                task.input.passengers().clone(),
                 task.mailbox,
                 task.tag,
             ),

@@ -27,7 +27,7 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::division::{Claim, Division};
+use super::division::{Claim, Crossing, Division};
 use super::layout::{self, Elements, Found, Named};
 use super::{Array, Shareable};
 use crate::codec::beside;
@@ -154,7 +154,7 @@ impl<T: Shareable> Serialize for ArrayChunk<T> {
         let division = &self.claim.division;
         let names = (Named(&division.array), Named(&division.words));
         let written = (names, self.claim.index, self.claim.turn()).serialize(to)?;
-        beside::embark(Arc::clone(&self.claim) as _);
+        beside::embark(Crossing::of(&self.claim));
         Ok(written)
     }
 }

@@ -33,14 +33,15 @@
 //! becomes free, and the name of this turn is good. If somebody has, it is kept, and the name is refused. The reader of a
 //! name who finds the chunk still held in that turn waits for one or the other, or for the sender's death.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::block::{Block, Label};
 use super::layout::{self, State};
 use crate::codec::Passenger;
 use crate::error::Error;
+use crate::supervisor::lock;
 use crate::sync::{Notice, RawLock};
 use crate::sys;
 
@@ -475,13 +476,22 @@ impl Claim {
     }
 }
 
-impl Passenger for Claim {
-    fn lasts(&self) -> bool {
-        false
-    }
+/// A claim beside a name that was written of it.
+#[derive(Debug)]
+pub(super) struct Crossing(Mutex<Option<Arc<Claim>>>);
 
+impl Crossing {
+    pub(super) fn of(claim: &Arc<Claim>) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Some(Arc::clone(claim)))))
+    }
+}
+
+impl Passenger for Crossing {
     fn depart(self: Arc<Self>) {
-        match Arc::try_unwrap(self) {
+        let Some(claim) = lock(&self.0).take() else {
+            return;
+        };
+        match Arc::try_unwrap(claim) {
             // No chunk has it, so no reference to elements exists, nor can one be made.
             Ok(claim) => claim.let_go(),
             Err(kept) => kept.refuse(),

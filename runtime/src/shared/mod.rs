@@ -68,6 +68,8 @@ mod lock_error;
 mod shareable;
 mod slice;
 mod table;
+#[cfg(test)]
+mod testing;
 pub(crate) mod travel;
 mod value;
 
