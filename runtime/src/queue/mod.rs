@@ -1,12 +1,15 @@
 //! `Queue`: messages between processes.
 //!
-//! Responsible for the face: values to messages and back, and waiting. What lies in memory, and what happens when a process
-//! dies, is in [`ring`].
+//! Responsible for the face: values to messages and back. Waiting is in [`patience`]; what lies in memory, and what
+//! happens when a process dies, in [`ring`], on which [`layout`], [`bytes`] and [`memory`] bear.
 //!
-//! Invariants: no user code (serde's) runs under a lock. Nobody sleeps for more than [`BACKSTOP`] at a stretch: who was
-//! killed between a put and its announcement has announced nothing.
+//! Invariants: no user code (serde's) runs under a lock.
 
+mod bytes;
 mod error;
+mod layout;
+mod memory;
+mod patience;
 mod position;
 mod ring;
 #[cfg(test)]
@@ -14,27 +17,20 @@ mod tests;
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, OnceLock};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use error::QueueError;
+use patience::Patience;
 use ring::Ring;
 
 use crate::argument::ByValue;
 use crate::codec::{Decoder, Encoder};
 use crate::error::Error;
 use crate::shared::{Label, travel};
-use crate::sync::Notice;
-
-/// The longest sleep without a look.
-const BACKSTOP: Duration = Duration::from_millis(100);
-
-/// How often a waiting thread looks before it sleeps, where another core could meanwhile do what it waits for.
-const N_LOOKS: u32 = 100;
 
 /// A first-in, first-out queue of messages, for any number of processes and threads.
 ///
@@ -93,14 +89,6 @@ pub struct Queue<T> {
 pub struct QueueIter<'q, T> {
     queue: &'q Queue<T>,
     is_over: bool,
-}
-
-/// How long a call waits.
-#[derive(Clone, Copy, Debug)]
-enum Patience {
-    None,
-    Until(Instant),
-    Endless,
 }
 
 impl<T: ByValue> Queue<T> {
@@ -381,59 +369,6 @@ impl<T> Queue<T> {
     pub fn is_closed(&self) -> bool {
         self.ring.is_closed()
     }
-}
-
-impl Patience {
-    fn of(timeout: Duration) -> Self {
-        // A moment past the end of time never comes.
-        let deadline = Instant::now().checked_add(timeout);
-        deadline.map_or(Self::Endless, Self::Until)
-    }
-
-    /// For a lock, which others hold for no longer than it takes to copy a message.
-    fn deadline(self) -> Option<Instant> {
-        match self {
-            Self::Until(deadline) => Some(deadline),
-            Self::None | Self::Endless => None,
-        }
-    }
-
-    /// Attempts again and again; `is_worth_it` says without a lock whether the next one may have success.
-    fn wait<R>(
-        self,
-        notice: &Notice,
-        mut attempt: impl FnMut() -> Result<Option<R>, QueueError>,
-        is_worth_it: impl Fn() -> bool,
-    ) -> Result<Option<R>, QueueError> {
-        loop {
-            let seen = notice.seen();
-            if let Some(result) = attempt()? {
-                return Ok(Some(result));
-            }
-            let left = match self {
-                Self::None => Duration::ZERO,
-                Self::Until(deadline) => deadline.saturating_duration_since(Instant::now()),
-                Self::Endless => BACKSTOP,
-            };
-            if left.is_zero() {
-                return Ok(None);
-            }
-            if !look_awhile(&is_worth_it) {
-                notice.wait(seen, Some(left.min(BACKSTOP)));
-            }
-        }
-    }
-}
-
-fn look_awhile(is_ready: impl Fn() -> bool) -> bool {
-    static HAS_CORES: OnceLock<bool> = OnceLock::new();
-    let has_cores =
-        || *HAS_CORES.get_or_init(|| thread::available_parallelism().is_ok_and(|n| n.get() > 1));
-    let look = |_| {
-        std::hint::spin_loop();
-        is_ready()
-    };
-    has_cores() && (0..N_LOOKS).any(look)
 }
 
 impl<T: ByValue> Iterator for QueueIter<'_, T> {

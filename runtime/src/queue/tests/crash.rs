@@ -4,7 +4,7 @@ use super::*;
 use crate::sys::testing::{in_child, watched};
 
 /// A number below `n`, from a xorshift generator: the same every time.
-fn below(state: &mut u64, n: u64) -> u64 {
+pub(super) fn below(state: &mut u64, n: u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;
@@ -140,7 +140,7 @@ fn producers_and_consumers_that_are_killed_leave_the_others_undisturbed() {
                 0 => (0..).for_each(|n| queue.put(sealed(n_victims, n, len_of(n))).unwrap()),
                 _ => queue
                     .iter()
-                    .for_each(|message| drop(unsealed(&message.unwrap()))),
+                    .for_each(|message| _ = unsealed(&message.unwrap())),
             });
             pause(&mut random);
             victim.kill();

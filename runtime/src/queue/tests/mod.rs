@@ -2,11 +2,20 @@
 
 mod crash;
 mod crowd;
+mod handles;
 mod hostile;
+mod memory;
 mod model;
 mod waiting;
 
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Instant;
+
+use super::layout::Shared;
+use super::position::Position;
 use super::*;
+use crate::sys;
 
 const KIB: usize = 1024;
 
@@ -39,4 +48,28 @@ fn unsealed(message: &[u64]) -> (u64, u64) {
         message.len()
     );
     (producer, number)
+}
+
+/// An empty queue becomes as after many messages.
+fn move_to<T>(queue: &Queue<T>, units: u32, n_messages: u32) {
+    let Shared {
+        putters, getters, ..
+    } = queue.ring.shared();
+    let position = Position(0).after(n_messages, units);
+    for side in [putters, getters] {
+        side.position.store(position.0, Ordering::Relaxed);
+        side.memory.store(units, Ordering::Relaxed);
+    }
+}
+
+/// Bytes of a queue's memory that this process has touched or reserved, and that were not given back, see
+/// `proc_pid_smaps(5)`.
+fn resident<T>(queue: &Queue<T>) -> usize {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let begin = queue.ring.block().pointer(0, 0).addr().get() - sys::page_size();
+    let mut lines = smaps.lines();
+    lines.find(|line| line.starts_with(&format!("{begin:x}-")));
+    let resident = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();
+    let kibibytes: usize = resident.trim_end_matches("kB").trim().parse().unwrap();
+    kibibytes * 1024
 }

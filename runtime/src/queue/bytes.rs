@@ -1,0 +1,135 @@
+//! The ring of bytes in a queue's block: places in it, copies round its end, its memory.
+//!
+//! Responsible for turning units that are counted on for ever into places, and for the handle of the block. Knows neither
+//! messages nor who may write where: its callers do, by the rules in [`ring`](super::ring).
+//!
+//! Invariants: the length comes from the block, which has checked it against its file. Whatever number is passed in,
+//! the place lies in the ring.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::position::{MOST_UNITS, UNIT};
+use crate::error::Error;
+use crate::shared::Block;
+use crate::supervisor::door;
+
+/// Where the ring begins in the payload of the block.
+pub(super) const RING: usize = 4096;
+
+/// The shortest ring, in bytes.
+pub(super) const LEAST: usize = 64 << 10;
+
+/// See the module's head.
+#[derive(Clone, Debug)]
+pub(super) struct RingBytes {
+    /// There until dropped.
+    block: Option<Arc<Block>>,
+    /// Units; a power of two.
+    len: u32,
+}
+
+impl RingBytes {
+    /// An error for a block that is none of a queue.
+    pub(super) fn of(block: Arc<Block>) -> Result<Self, Error> {
+        let len = block.len().saturating_sub(RING);
+        let most = MOST_UNITS as usize * UNIT;
+        if !len.is_power_of_two() || !(LEAST..=most).contains(&len) {
+            return Err(Error::invalid_input("this is not the memory of a queue"));
+        }
+        Ok(Self {
+            block: Some(block),
+            len: (len / UNIT) as u32,
+        })
+    }
+
+    pub(super) fn block(&self) -> &Arc<Block> {
+        self.block.as_ref().expect("only `drop` takes it")
+    }
+
+    /// In units.
+    pub(super) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Units from the start of the ring.
+    pub(super) fn place(&self, units: u32) -> u32 {
+        units & (self.len - 1)
+    }
+
+    /// The units from here to the start of the next lap.
+    pub(super) fn rest_of_lap(&self, units: u32) -> u32 {
+        self.len - self.place(units)
+    }
+
+    /// The first unit of a message.
+    pub(super) fn length_at(&self, units: u32) -> &AtomicU64 {
+        self.block().words(RING + self.place(units) as usize * UNIT)
+    }
+
+    /// Copies in the bytes of a message that begins at `units`, behind its first unit.
+    pub(super) fn write<'c>(&self, units: u32, chunks: impl Iterator<Item = &'c [u8]>) {
+        let ring = self.len as usize * UNIT;
+        let mut offset = self.place(units) as usize * UNIT + UNIT;
+        for chunk in chunks {
+            offset %= ring;
+            let (first, rest) = chunk.split_at(chunk.len().min(ring - offset));
+            self.block().write(RING + offset, first);
+            self.block().write(RING, rest);
+            offset += chunk.len();
+        }
+    }
+
+    /// Copies out the bytes of a message that begins at `units`.
+    pub(super) fn read(&self, units: u32, bytes: &mut [u8]) {
+        let ring = self.len as usize * UNIT;
+        let offset = (self.place(units) as usize * UNIT + UNIT) % ring;
+        let n_first = bytes.len().min(ring - offset);
+        let (first, rest) = bytes.split_at_mut(n_first);
+        self.block().read(RING + offset, first);
+        self.block().read(RING, rest);
+    }
+
+    /// Gives memory to `n_units`, at most the ring's, from `begin` on.
+    pub(super) fn reserve(&self, begin: u32, n_units: u32) -> io::Result<()> {
+        for (offset, len) in self.pieces(begin, n_units) {
+            self.block().reserve(RING + offset, len)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the memory of `n_units`, at most the ring's, from `begin` on, but for the first `kept` units of the ring.
+    pub(super) fn discard(&self, begin: u32, n_units: u32, kept: u32) {
+        let kept = kept as usize * UNIT;
+        for (offset, len) in self.pieces(begin, n_units) {
+            let end = offset + len;
+            let offset = offset.max(kept);
+            if offset < end {
+                // Failure only means that the memory is kept.
+                let _ = self.block().discard(RING + offset, end - offset);
+            }
+        }
+    }
+
+    /// As offsets from the start of the ring and lengths, in bytes: two if the units go round its end.
+    fn pieces(&self, begin: u32, n_units: u32) -> [(usize, usize); 2] {
+        let n_first = n_units.min(self.rest_of_lap(begin));
+        let bytes = |n_units: u32| n_units as usize * UNIT;
+        let offset = bytes(self.place(begin));
+        [(offset, bytes(n_first)), (0, bytes(n_units - n_first))]
+    }
+}
+
+impl Drop for RingBytes {
+    fn drop(&mut self) {
+        // Of threads that drop their handles at once, one gets the block.
+        let Some(block) = self.block.take().and_then(Arc::into_inner) else {
+            return;
+        };
+        if block.is_ours() && block.other_holder().is_none() && !block.is_in_transit() {
+            // Nobody can get what waits here any more: handles of shared memory in it need not be kept.
+            door::let_go(0, block.id());
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The numbers in a queue's first page: two sides, each with a lock.
+//!
+//! Responsible for where they lie, and for holding a lock. What they mean to each other is in [`ring`](super::ring).
+
+use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::time::Instant;
+
+use crate::memory::Words;
+use crate::sync::{NotAcquired, Notice, RawLock};
+
+/// One side of the queue, in cache lines of its own.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) lock: RawLock,
+    /// The tail on the putters' side, the head on the getters'.
+    pub(super) position: AtomicU64,
+    /// Units. On the putters' side up to where memory is reserved, on the getters' up to where it was given back.
+    pub(super) memory: AtomicU32,
+    /// Of the putters' side: units of the kept piece that have memory.
+    pub(super) kept: AtomicU32,
+    /// What this side has done, which the other waits for.
+    pub(super) done: Notice,
+}
+
+/// Begins the payload of the block.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) putters: Side,
+    pub(super) getters: Side,
+    pub(super) bound: AtomicU64,
+}
+
+#[expect(unsafe_code, reason = "vouches for a type")]
+// SAFETY: atomics, and structs of atomics that are `Words` themselves; aligned to 64.
+unsafe impl Words for Shared {}
+
+/// A lock, until dropped.
+pub(super) struct Held<'a>(&'a RawLock);
+
+impl<'a> Held<'a> {
+    /// `None` when the deadline has passed. However the last holder has ended, there is nothing to repair.
+    pub(super) fn acquire(lock: &'a RawLock, deadline: Option<Instant>) -> Option<Self> {
+        match lock.acquire(deadline) {
+            Ok(_) => Some(Self(lock)),
+            Err(NotAcquired::TimedOut | NotAcquired::AlreadyHeld) => None,
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.release(false);
+    }
+}

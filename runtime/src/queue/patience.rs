@@ -1,0 +1,78 @@
+//! How long a call on a queue waits, and the waiting.
+//!
+//! Invariants: a wait ends with success, with an error, or not before its time. Nobody sleeps for more than [`BACKSTOP`] at a
+//! stretch: who was killed between a put and its announcement has announced nothing.
+
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::error::QueueError;
+use crate::sync::Notice;
+
+/// The longest sleep without a look.
+const BACKSTOP: Duration = Duration::from_millis(100);
+
+/// How often a waiting thread looks before it sleeps, where another core could meanwhile do what it waits for.
+const N_LOOKS: u32 = 100;
+
+/// How long a call waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Patience {
+    None,
+    Until(Instant),
+    Endless,
+}
+
+impl Patience {
+    pub(super) fn of(timeout: Duration) -> Self {
+        // A moment past the end of time never comes.
+        let deadline = Instant::now().checked_add(timeout);
+        deadline.map_or(Self::Endless, Self::Until)
+    }
+
+    /// For a lock, which others hold for no longer than it takes to copy a message.
+    pub(super) fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Until(deadline) => Some(deadline),
+            Self::None | Self::Endless => None,
+        }
+    }
+
+    /// Attempts again and again; `is_worth_it` says without a lock whether the next one may have success.
+    pub(super) fn wait<R>(
+        self,
+        notice: &Notice,
+        mut attempt: impl FnMut() -> Result<Option<R>, QueueError>,
+        is_worth_it: impl Fn() -> bool,
+    ) -> Result<Option<R>, QueueError> {
+        loop {
+            let seen = notice.seen();
+            if let Some(result) = attempt()? {
+                return Ok(Some(result));
+            }
+            let left = match self {
+                Self::None => Duration::ZERO,
+                Self::Until(deadline) => deadline.saturating_duration_since(Instant::now()),
+                Self::Endless => BACKSTOP,
+            };
+            if left.is_zero() {
+                return Ok(None);
+            }
+            if !look_awhile(&is_worth_it) {
+                notice.wait(seen, Some(left.min(BACKSTOP)));
+            }
+        }
+    }
+}
+
+fn look_awhile(is_ready: impl Fn() -> bool) -> bool {
+    static HAS_CORES: OnceLock<bool> = OnceLock::new();
+    let has_cores =
+        || *HAS_CORES.get_or_init(|| thread::available_parallelism().is_ok_and(|n| n.get() > 1));
+    let look = |_| {
+        std::hint::spin_loop();
+        is_ready()
+    };
+    has_cores() && (0..N_LOOKS).any(look)
+}

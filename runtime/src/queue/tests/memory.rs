@@ -1,0 +1,134 @@
+//! Where the memory of a ring comes from and goes to.
+
+use super::ring::SKIP;
+use super::*;
+
+const MIB: usize = 1 << 20;
+
+/// What a queue has beside what it keeps: its first pages, a step, what is reserved ahead at least.
+const A_LITTLE: usize = 16 * KIB + 256 * KIB + 64 * KIB;
+
+#[test]
+fn an_empty_queue_begins_again_at_the_start_and_takes_no_new_memory() {
+    let queue = with_ring::<Vec<u8>>(u32::MAX, 16 * MIB);
+    for len in 0..20_000_usize {
+        queue.put(vec![len as u8; len % 5000]).unwrap();
+        assert!(queue.get() == Ok(vec![len as u8; len % 5000]));
+    }
+    // 50 MB have passed: three times the ring.
+    assert!(
+        resident(&queue) <= 256 * KIB + A_LITTLE,
+        "{}",
+        resident(&queue)
+    );
+}
+
+#[test]
+fn the_memory_of_a_long_backlog_is_given_back() {
+    let queue = with_ring::<Vec<u8>>(u32::MAX, 32 * MIB);
+    for turn in 0..3 {
+        for _ in 0..240 {
+            queue.put(vec![turn; 100 * KIB]).unwrap();
+        }
+        assert!(resident(&queue) > 24_000_000);
+        for _ in 0..240 {
+            assert!(queue.get() == Ok(vec![turn; 100 * KIB]));
+        }
+        // A quarter of what had waited was reserved ahead.
+        let most = 4 * MIB + 6 * MIB + A_LITTLE;
+        assert!(resident(&queue) <= most, "{}", resident(&queue));
+        queue.put(vec![1; 300 * KIB]).unwrap();
+        assert!(
+            resident(&queue) <= 4 * MIB + A_LITTLE,
+            "{}",
+            resident(&queue)
+        );
+        queue.get().unwrap();
+    }
+}
+
+#[test]
+fn what_a_dead_getter_had_not_given_back_the_next_does() {
+    let queue = with_ring::<Vec<u8>>(u32::MAX, 32 * MIB);
+    for _ in 0..160 {
+        queue.put(vec![1; 100 * KIB]).unwrap();
+    }
+    for _ in 0..159 {
+        queue.get().unwrap();
+    }
+    let given_back = &queue.ring.shared().getters.memory;
+    given_back.store(0, Ordering::Relaxed);
+    for turn in 0..100 {
+        queue.put(vec![turn; 900 * KIB]).unwrap();
+        queue.get().unwrap();
+    }
+    assert!(given_back.load(Ordering::Relaxed) > 0);
+    assert_eq!(queue.get().unwrap().len(), 900 * KIB);
+}
+
+/// The states between the three stores by which a putter begins again at the start.
+#[test]
+fn a_putter_that_dies_while_it_begins_again_leaves_a_valid_queue() {
+    for (n_stores, getter_is_at_work) in [(1, false), (1, true), (2, false), (2, true)] {
+        let queue = small::<Vec<u8>>(u32::MAX);
+        let Shared {
+            putters, getters, ..
+        } = queue.ring.shared();
+        for len in [3000, 2000, 1000] {
+            queue.put(vec![7; len]).unwrap();
+            queue.get().unwrap();
+        }
+        let tail = Position(putters.position.load(Ordering::Relaxed));
+        let bytes = &queue.ring.bytes;
+        bytes.length_at(tail.units()).store(SKIP, Ordering::Relaxed);
+        if n_stores > 1 {
+            let lap = tail.units() + bytes.rest_of_lap(tail.units());
+            putters
+                .position
+                .store(tail.after(0, lap).0, Ordering::Relaxed);
+        }
+        assert!(queue.is_empty());
+        assert_eq!(queue.try_get(), Ok(None));
+        if getter_is_at_work {
+            // A getter is at work, so that the next putter cannot finish what the dead one began.
+            let lock = &getters.lock;
+            lock.acquire(None).unwrap();
+            thread::scope(|scope| {
+                scope.spawn(|| queue.put(vec![8; 10]).unwrap());
+                thread::sleep(Duration::from_millis(20));
+                lock.release(false);
+            });
+        } else {
+            queue.put(vec![8; 10]).unwrap();
+        }
+        // All of the ring is to be had again.
+        queue.put(vec![9; 58 * KIB]).unwrap();
+        assert_eq!(queue.get(), Ok(vec![8; 10]));
+        assert_eq!(queue.get(), Ok(vec![9; 58 * KIB]));
+        assert_eq!(
+            getters.position.load(Ordering::Relaxed),
+            putters.position.load(Ordering::Relaxed)
+        );
+    }
+}
+
+#[test]
+fn a_getter_follows_a_skip_that_was_left_standing() {
+    let queue = small::<Vec<u8>>(u32::MAX);
+    queue.put(vec![1; 100]).unwrap();
+    queue.get().unwrap();
+    let Shared {
+        putters, getters, ..
+    } = queue.ring.shared();
+    let head = Position(getters.position.load(Ordering::Relaxed));
+    let bytes = &queue.ring.bytes;
+    let lap = head.units() + bytes.rest_of_lap(head.units());
+    bytes.length_at(head.units()).store(SKIP, Ordering::Relaxed);
+    bytes.length_at(lap).store(3, Ordering::Relaxed);
+    bytes.write(lap, [&[4, 5, 6][..]].into_iter());
+    putters
+        .position
+        .store(head.after(1, lap + 2).0, Ordering::Relaxed);
+    assert_eq!(queue.ring.take(None), Ok(Some(vec![4, 5, 6])));
+    assert_eq!(queue.try_get(), Ok(None));
+}
