@@ -249,3 +249,25 @@ fn arrays_that_a_process_made_outlive_it() -> Result<(), Error> {
     assert_eq!(arrays[99].get(0), Some(100));
     Ok(())
 }
+
+#[process_job]
+fn hand_down(array: &Array<u64>, depth: u32) -> Result<(Array<u64>, Array<u64>), String> {
+    array.set(depth as usize, 1);
+    let text = |error: Error| error.to_string();
+    if depth == 0 {
+        return Ok((array.clone(), Array::new([5]).map_err(text)?));
+    }
+    let below = spawn!(hand_down(array, depth - 1)).map_err(text)?;
+    below.join().map_err(|error| error.to_string())?
+}
+
+#[test]
+fn arrays_mean_the_same_in_pools_within_pools() -> Result<(), Error> {
+    let _test = begin();
+    let array = Array::<u64>::zeroed(4)?;
+    let (same, made) = spawn!(hand_down(&array, 2))?.join()?.unwrap();
+    same.set(3, 2);
+    assert_eq!(array.to_vec(), [1, 1, 1, 2]);
+    assert_eq!(made.to_vec(), [5]);
+    Ok(())
+}

@@ -110,3 +110,18 @@ fn a_child_that_the_user_forked_can_have_pools_of_its_own() {
     let _test = begin();
     assert_eq!(forks("own"), "[0, 1, 4, 9]\n[0, 1, 4]\n[0, 1]\nhere too\n");
 }
+
+#[test]
+fn handles_are_inherited_passed_and_returned() {
+    let _test = begin();
+    assert_eq!(
+        forks("handles"),
+        "100 of 100 came back\ninherited: 300 [1000, 0, 0, 0] 100\npassed: 100 [2000, 0, 0, 0] 100\n[1, 2, 3]\n"
+    );
+}
+
+#[test]
+fn a_reference_into_an_array_that_safe_code_leaked_does_not_reach_a_fork() {
+    let _test = begin();
+    assert_eq!(forks("leaked"), "killed true, here Some(0)\n");
+}

@@ -260,6 +260,17 @@ impl Block {
         }
     }
 
+    /// Whether every page of it has memory.
+    pub(super) fn is_whole(&self) -> bool {
+        match &self.home {
+            Home::Arena { .. } => true,
+            Home::Own { mapped, .. } => {
+                let allocated = mapped.file.allocated_len().unwrap_or(0);
+                allocated >= (LARGE_PAYLOAD + self.len) as u64
+            }
+        }
+    }
+
     /// Takes this process's leave to write the payload of a large block from `offset`, a multiple of the page size, on.
     pub(crate) fn protect_from_writes(&self, offset: usize) -> io::Result<()> {
         match &self.home {

@@ -197,10 +197,15 @@ pub(super) struct Found<L: ?Sized>(pub(super) Arc<Block>, PhantomData<fn() -> Bo
 
 impl<'de, L: ?Sized> Deserialize<'de> for Found<L> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Ok(Self(
-            travel::deserialize(Label::of::<L>(), from)?,
-            PhantomData,
-        ))
+        let block = travel::deserialize(Label::of::<L>(), from)?;
+        // Its maker reserved all pages. Reading one that a process gone mad has taken away could find no memory, which is
+        // a signal and not an error.
+        if !block.is_whole() {
+            return Err(D::Error::custom(
+                "the memory of this array was given back to the system",
+            ));
+        }
+        Ok(Self(block, PhantomData))
     }
 }
 

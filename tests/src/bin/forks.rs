@@ -5,12 +5,14 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use procession::{
-    Error, ErrorKind, JobError, Pool, StartMethod, job, pool_map, process_job, spawn,
+    Array, Error, ErrorKind, JobError, Lock, Pool, Queue, SharedSlice, StartMethod, Value, job,
+    pool_map, process_job, spawn,
 };
 use procession_tests::processes::{self, Signal};
 use procession_tests::wait_for;
@@ -94,6 +96,96 @@ fn refused<T>(what: &str, outcome: Result<T, Error>) {
     }
 }
 
+/// Made before the fork, and never passed to a job.
+static INHERITED: OnceLock<(Value<u64>, Lock, Array<u64>, SharedSlice<u64>, Queue<u64>)> =
+    OnceLock::new();
+
+/// Uses what it inherited and what it is given, and returns something new.
+#[process_job]
+fn uses_handles(
+    value: Value<u64>,
+    array: &Array<u64>,
+    queue: Queue<u64>,
+) -> Result<Array<u64>, Refusal> {
+    let inherited = INHERITED
+        .get()
+        .ok_or_else(|| Refusal("not inherited".into()))?;
+    let (inherited_value, lock, inherited_array, slice, inherited_queue) = inherited;
+    let _guard = lock.acquire()?;
+    inherited_value.fetch_add(slice[2]);
+    value.fetch_add(1);
+    inherited_array.lock()?[0] += 10;
+    array.lock()?[0] += 20;
+    inherited_queue.put(1)?;
+    queue.put(2)?;
+    Ok(Array::new([value.get(), 7])?)
+}
+
+/// A message, since errors of this crate do not travel.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Refusal(String);
+
+impl<E: std::error::Error> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn handles() {
+    let make = || -> Result<_, Error> {
+        let slice = Array::new([1, 2, 3])?.freeze()?;
+        let (value, array) = (Value::new(0)?, Array::<u64>::zeroed(4)?);
+        Ok((value, Lock::new()?, array, slice, Queue::new()?))
+    };
+    let (value, _, array, slice, queue) = INHERITED.get_or_init(|| make().expect("memory"));
+    let pool = forked(2).expect("a pool");
+    // Made after the fork.
+    let (late_value, late_array, late_queue) = make()
+        .map(|(value, _, array, _, queue)| (value, array, queue))
+        .expect("memory");
+    let args = (0..100).map(|_| (late_value.clone(), &late_array, late_queue.clone()));
+    let made = pool.map(job!(uses_handles), args).expect("results");
+    let n_good = made.iter().flatten().filter(|made| made.get(1) == Some(7));
+    println!("{} of {} came back", n_good.count(), made.len());
+    println!(
+        "inherited: {} {:?} {}",
+        value.get(),
+        array.to_vec(),
+        queue.len()
+    );
+    println!(
+        "passed: {} {:?} {}",
+        late_value.get(),
+        late_array.to_vec(),
+        late_queue.len()
+    );
+    println!("{slice:?}");
+}
+
+static LEAKED: Mutex<Option<&'static mut [u64]>> = Mutex::new(None);
+
+#[process_job]
+fn writes_leaked() -> bool {
+    let mut leaked = LEAKED.lock().unwrap_or_else(|error| error.into_inner());
+    leaked.as_mut().map(|numbers| numbers[0] = 5).is_some()
+}
+
+/// A `&mut` into an array, leaked by safe code, does not reach a fork.
+fn leaked() {
+    let array = Array::<u64>::zeroed(4).expect("memory");
+    let guard = Box::leak(Box::new(array.lock().expect("nobody holds it")));
+    *LEAKED.lock().expect("no panic") = Some(&mut **guard);
+    let pool = forked(1).expect("a pool");
+    let verdicts = pool.map_each(job!(writes_leaked), [()]).expect("verdicts");
+    let is_killed = matches!(verdicts[0], Err(JobError::Killed { signal: 11, .. }));
+    let here = LEAKED
+        .lock()
+        .expect("no panic")
+        .as_ref()
+        .map(|numbers| numbers[0]);
+    println!("killed {is_killed}, here {here:?}");
+}
+
 fn main() {
     let what = std::env::args().nth(1).unwrap_or_default();
     match what.as_str() {
@@ -130,6 +222,8 @@ fn main() {
             let pool = forked(1).expect("a pool, now that there is one thread");
             println!("{:?}", pool.map(job!(square), 0..4).expect("results"));
         }
+        "handles" => handles(),
+        "leaked" => leaked(),
         "nested" => {
             FILLED.store(5, Ordering::Relaxed);
             let pool = forked(1).expect("a pool");
