@@ -2,11 +2,7 @@
 //!
 //! Responsible for which types there are and for how they lie over std's atomics; what an operation means is std's.
 //!
-//! ```text
-//! one word
-//! ```
-//!
-//! Invariant: the word is only ever touched as an atomic.
+//! Invariant: the block is one word, which is only ever touched as an atomic.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -6,10 +6,10 @@
 //! | bits of `state` | meaning | changed by |
 //! |---|---|---|
 //! | 0 | the flag | `set` and `clear` |
-//! | 1 to 63 | how often the flag has gone from clear to set | `set` |
+//! | 1 to 63 | how often it was set | `set` |
 //!
-//! Who waits is let through by the flag or by a count that has moved, so that a `set` with a `clear` right after it lets
-//! through everybody who was waiting, as `notify_all` does in Python's `threading.Event`.
+//! Who finds the flag clear waits for the count to move, so that a `set` with a `clear` right after it lets through everybody
+//! who was waiting, as `notify_all` does in Python's `threading.Event`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -93,17 +93,8 @@ impl Event {
     /// ```
     pub fn set(&self) {
         let Shared { state, notice } = self.shared();
-        let set = |state: u64| match state & FLAG {
-            0 => state.wrapping_add(ONE_SET) | FLAG,
-            // Written all the same, so that this `set` too comes before what it lets through.
-            _ => state,
-        };
-        let mut now = state.load(Ordering::Relaxed);
-        while let Err(newer) =
-            state.compare_exchange_weak(now, set(now), Ordering::AcqRel, Ordering::Relaxed)
-        {
-            now = newer;
-        }
+        let set = |state: u64| Some(state.wrapping_add(ONE_SET) | FLAG);
+        let _ = state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, set);
         notice.announce_all();
     }
 
@@ -167,10 +158,12 @@ impl Event {
     fn wait_until(&self, deadline: Option<Instant>) -> bool {
         let Shared { state, notice } = self.shared();
         let at_first = state.load(Ordering::Acquire);
+        if at_first & FLAG != 0 {
+            return true;
+        }
         loop {
             let seen = notice.seen();
-            let now = state.load(Ordering::Acquire);
-            if now & FLAG != 0 || now / ONE_SET != at_first / ONE_SET {
+            if state.load(Ordering::Acquire) / ONE_SET != at_first / ONE_SET {
                 return true;
             }
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));

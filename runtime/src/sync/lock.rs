@@ -172,7 +172,6 @@ impl<'de> Deserialize<'de> for Lock {
 /// # Ok::<(), procession::Error>(())
 /// ```
 #[must_use = "the lock is released where the guard is dropped: bind it to a name, such as `_guard`"]
-#[derive(Debug)]
 pub struct LockGuard {
     held: Held,
 }
@@ -189,11 +188,19 @@ impl Drop for LockGuard {
     }
 }
 
+impl fmt::Debug for LockGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockGuard").finish_non_exhaustive()
+    }
+}
+
 fn raw_lock(block: &Block) -> &RawLock {
     block.words(0)
 }
 
 /// A block whose first bytes are a [`RawLock`] that this thread holds. Releases it when dropped.
+///
+/// What every guard is made of.
 pub(crate) struct Held {
     pub(crate) block: Arc<Block>,
     /// Whether the next holder is to hear of a panic.
@@ -265,12 +272,6 @@ impl Drop for Held {
         if self.pid == sys::pid() {
             raw_lock(&self.block).release(self.leaves_poison);
         }
-    }
-}
-
-impl fmt::Debug for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").finish_non_exhaustive()
     }
 }
 

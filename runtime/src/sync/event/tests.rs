@@ -42,7 +42,7 @@ fn everybody_who_waits_is_let_through() {
         thread::scope(|scope| {
             let waits = [scope.spawn(|| event.wait()), scope.spawn(|| event.wait())];
             event.set();
-            waits.map(|thread| thread.join().unwrap());
+            waits.into_iter().for_each(|thread| thread.join().unwrap());
         });
         children.into_iter().for_each(|child| child.succeeds());
     });
