@@ -5,6 +5,7 @@ mod array;
 mod array_guard;
 mod block;
 mod chunk;
+mod claim;
 mod division;
 mod holders;
 mod layout;
@@ -18,6 +19,7 @@ pub(crate) mod travel;
 
 pub use array::Array;
 pub use array_guard::ArrayGuard;
+#[expect(unused_imports, reason = "the handles follow")]
 pub(crate) use block::{Block, Label};
 pub use chunk::ArrayChunk;
 pub use lock_error::LockError;
