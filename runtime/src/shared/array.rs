@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::block::Block;
-use super::division::{Claim, Division};
+use super::claim::Claim;
+use super::division::Division;
 use super::layout::{self, Found, Named, State};
 use super::{ArrayChunk, ArrayGuard, LockError, Shareable, SharedSlice};
 use crate::error::Error;

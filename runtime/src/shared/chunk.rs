@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! An [`ArrayChunk`] has the [claim](super::division) to its chunk, and lends its elements for no longer than it lives:
+//! An [`ArrayChunk`] has the [claim](super::claim) to its chunk, and lends its elements for no longer than it lives:
 //!
 //! - A claim is made once when the array is divided, and passes on by one compare-exchange each time: from a process that
 //!   has ended, or from one in which the last owner of the claim has let go of it. So there is one claim to a chunk, in one
@@ -27,7 +27,8 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::division::{Claim, Crossing, Division};
+use super::claim::{Claim, Crossing};
+use super::division::Division;
 use super::layout::{self, Elements, Found, Named};
 use super::{Array, Shareable};
 use crate::codec::beside;

@@ -1,47 +1,29 @@
-//! Who has which chunk of a divided array.
+//! Arrays that are divided into chunks.
 //!
-//! Responsible for the claims to chunks: they pass from process to process, one at a time, and come together
-//! again when the array is joined. What is done with a chunk is [`ArrayChunk`](super::ArrayChunk)'s.
+//! Responsible for where a division notes who has which chunk, for waiting for one, and for joining all of them
+//! again. What a claim is, and how it passes on, is in [`claim`](super::claim).
 //!
-//! A division has a large block of its own:
+//! A division has a large block of its own, which names the array by the id of its block and the generation of its state, so
+//! that no name can bring two together that do not belong together:
 //!
 //! | from byte | there is |
 //! |---|---|
 //! | 0 | the id of the array's block |
 //! | 8 | the generation of the array's state |
 //! | 16 | the notice: a claim has changed |
-//! | 64 + 16 i | the *claim word* of chunk i, and the identity of its holder |
+//! | 64 + 16 i | the claim to chunk i |
 //!
-//! The claim word is a pid (32 bits), a turn (30), which grows whenever the chunk changes hands, and one of
-//!
-//! | | meaning | who may change it, to what | if that process is dead |
-//! |---|---|---|---|
-//! | held | the process has the chunk's only value | it: to free, kept, dropped | whoever has a name, or joins: to held |
-//! | kept | held, and names of the turn before are refused | as held | as held |
-//! | free | no value exists; a name of this turn may | the reader of that name, or who joins: to held | the same |
-//! | dropped | the value was dropped, or the array was joined | nobody | the same |
-//!
-//! all by one compare-exchange. The second word is 0 or the identity of the process that the claim word names; so it is made
-//! 0 before another pid can take the place of a dead one, and a holder notes himself after he has it. A dead process has
-//! no references left: its threads have ended, and its children had no mapping of the elements.
-//!
-//! # How a chunk travels
-//!
-//! `Serialize` has but a `&ArrayChunk`: at that moment safe code may hold a `&[T]` borrowed from it, and may keep the
-//! value afterwards (in an `Arc`, or by a `Serialize` of its own). So writing a name changes nothing. The claim goes along as a
-//! [`Passenger`], and is told when the value that was sent has been dropped: if by then nobody has the claim any more it
-//! becomes free, and the name of this turn is good. If somebody has, it is kept, and the name is refused. The reader of a
-//! name who finds the chunk still held in that turn waits for one or the other, or for the sender's death.
+//! Invariants: whoever joins has all claims, and closes each of them before the array is shared again; so no chunk
+//! is ever claimed of an array that is not divided, also if he dies in between (the array is lost then).
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::block::{Block, Label};
+use super::claim::{Claim, ENTRY_LEN, Entry, Standing, Word};
 use super::layout::{self, State};
-use crate::codec::Passenger;
 use crate::error::Error;
-use crate::supervisor::lock;
 use crate::sync::{Notice, RawLock};
 use crate::sys;
 
@@ -50,9 +32,6 @@ const GENERATION: usize = 8;
 const NOTICE: usize = 16;
 const CLAIMS: usize = 64;
 
-/// The claim word and the holder.
-type Entry = [AtomicU64; 2];
-
 const _: () = assert!(NOTICE + size_of::<Notice>() <= CLAIMS);
 
 /// A sender drops what it has sent in the same call; one that takes longer than this is stopped or gone mad.
@@ -60,57 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often the life of a sender is looked after.
 const LOOK: Duration = Duration::from_millis(20);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    Dropped,
-    Held,
-    Kept,
-    Free,
-}
-
-/// The claim word, taken apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Word {
-    pid: u32,
-    turn: u32,
-    standing: Standing,
-}
-
-const LAST_TURN: u32 = (1 << 30) - 1;
-
-impl Word {
-    fn from_bits(bits: u64) -> Self {
-        Self {
-            pid: (bits >> 32) as u32,
-            turn: bits as u32 >> 2,
-            standing: match bits & 3 {
-                1 => Standing::Held,
-                2 => Standing::Kept,
-                3 => Standing::Free,
-                _ => Standing::Dropped,
-            },
-        }
-    }
-
-    fn to_bits(self) -> u64 {
-        u64::from(self.pid) << 32 | u64::from(self.turn) << 2 | self.standing as u64
-    }
-
-    fn is_held(self) -> bool {
-        matches!(self.standing, Standing::Held | Standing::Kept)
-    }
-
-    /// Of the next turn; `None` where there have been too many.
-    fn next(self, pid: u32, standing: Standing) -> Option<Self> {
-        let turn = self.turn.checked_add(1).filter(|&turn| turn <= LAST_TURN)?;
-        Some(Self {
-            pid,
-            turn,
-            standing,
-        })
-    }
-}
 
 /// One division of one array into chunks.
 #[derive(Clone, Debug)]
@@ -124,7 +52,7 @@ impl Division {
     /// The block for a division into `n` chunks.
     pub(super) fn words(n: usize) -> Result<Arc<Block>, Error> {
         let len = n
-            .checked_mul(size_of::<Entry>())
+            .checked_mul(ENTRY_LEN)
             .and_then(|len| len.checked_add(CLAIMS))
             .ok_or_else(|| {
                 Error::invalid_input(format!("an array cannot be divided into {n} chunks"))
@@ -162,7 +90,7 @@ impl Division {
 
     /// How many chunks there are.
     pub(super) fn n_chunks(&self) -> usize {
-        self.words.len().saturating_sub(CLAIMS) / size_of::<Entry>()
+        self.words.len().saturating_sub(CLAIMS) / ENTRY_LEN
     }
 
     /// The place of a chunk among `len` elements: the first ones have one more where they cannot be equal.
@@ -176,8 +104,8 @@ impl Division {
         self.array.id() == other.array.id() && self.generation == other.generation
     }
 
-    fn entry(&self, index: usize) -> &Entry {
-        self.words.words(CLAIMS + index * size_of::<Entry>())
+    pub(super) fn entry(&self, index: usize) -> Entry<'_> {
+        Entry(self.words.words(CLAIMS + index * ENTRY_LEN))
     }
 
     fn notice(&self) -> &Notice {
@@ -185,39 +113,16 @@ impl Division {
     }
 
     fn word(&self, index: usize) -> Word {
-        Word::from_bits(self.entry(index)[0].load(Ordering::Acquire))
+        self.entry(index).word()
     }
 
-    fn change(&self, index: usize, from: Word, to: Word) -> bool {
-        // Acquire and Release: the elements go with the claim.
-        let changed = self.entry(index)[0]
-            .compare_exchange(
-                from.to_bits(),
-                to.to_bits(),
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            )
-            .is_ok();
+    /// Changes a claim word, if it is still so, and says so to those who wait.
+    pub(super) fn change(&self, index: usize, from: Word, to: Word) -> bool {
+        let changed = self.entry(index).change(from, to);
         if changed {
             self.notice().announce_all();
         }
         changed
-    }
-
-    /// Whether the process that has this chunk has ended; its identity is then struck out.
-    fn is_orphaned(&self, index: usize, word: Word) -> bool {
-        let [_, holder] = self.entry(index);
-        let identity = holder.load(Ordering::Acquire);
-        // Else 0, or that of a later holder: then the word has changed too, and what is found here changes nothing.
-        let is_noted = (identity >> 32) as u32 == word.pid;
-        if !is_noted {
-            return !sys::is_alive(u64::from(word.pid) << 32);
-        }
-        let is_dead = !sys::is_alive(identity);
-        if is_dead {
-            let _ = holder.compare_exchange(identity, 0, Ordering::AcqRel, Ordering::Relaxed);
-        }
-        is_dead
     }
 
     /// Takes a chunk that nobody has.
@@ -228,17 +133,12 @@ impl Division {
         if !self.change(index, from, mine) {
             return Ok(None);
         }
-        self.entry(index)[1].store(sys::identity(), Ordering::Release);
+        self.entry(index).note(sys::identity());
         Ok(Some(mine))
     }
 
     fn claim_of(&self, index: usize, word: Word) -> Claim {
-        Claim {
-            division: self.clone(),
-            index,
-            turn: AtomicU32::new(word.turn),
-            pid: word.pid,
-        }
+        Claim::new(self.clone(), index, word)
     }
 
     /// For the one who has made the division, once for each chunk.
@@ -248,9 +148,9 @@ impl Division {
             turn: 1,
             standing: Standing::Held,
         };
-        let [claim, holder] = self.entry(index);
-        holder.store(sys::identity(), Ordering::Relaxed);
-        claim.store(word.to_bits(), Ordering::Release);
+        let entry = self.entry(index);
+        entry.note(sys::identity());
+        entry.set(word);
         self.claim_of(index, word)
     }
 
@@ -269,7 +169,7 @@ impl Division {
             let word = self.word(index);
             let is_mine_to_take = match word.standing {
                 Standing::Free => word.turn == turn,
-                Standing::Held | Standing::Kept => self.is_orphaned(index, word),
+                Standing::Held | Standing::Kept => self.entry(index).is_orphaned(word),
                 Standing::Dropped => false,
             };
             if is_mine_to_take {
@@ -362,7 +262,7 @@ impl Division {
                 standing: Standing::Dropped,
                 ..self.word(index)
             };
-            self.entry(index)[0].store(dropped.to_bits(), Ordering::Release);
+            self.entry(index).set(dropped);
         }
     }
 
@@ -401,7 +301,7 @@ impl Division {
             let word = self.word(index);
             match word.standing {
                 Standing::Dropped => return Ok(Err("was dropped".to_owned())),
-                Standing::Held | Standing::Kept if !self.is_orphaned(index, word) => {
+                Standing::Held | Standing::Kept if !self.entry(index).is_orphaned(word) => {
                     return Ok(Err(format!("is held by process {}", word.pid)));
                 }
                 _ => {}
@@ -415,99 +315,6 @@ impl Division {
 
 fn not_divided() -> Error {
     Error::invalid_input("these chunks cannot be joined: their array is not divided any more")
-}
-
-/// The right of one process to one chunk. It is given up when dropped, by the process that has it.
-#[derive(Debug)]
-pub(super) struct Claim {
-    pub(super) division: Division,
-    pub(super) index: usize,
-    turn: AtomicU32,
-    pub(super) pid: u32,
-}
-
-impl Claim {
-    /// Whether it is this process's, and not a forked copy.
-    #[inline]
-    pub(super) fn is_ours(&self) -> bool {
-        self.pid == sys::pid()
-    }
-
-    /// Of the names that are written now.
-    pub(super) fn turn(&self) -> u32 {
-        self.turn.load(Ordering::Acquire)
-    }
-
-    /// Changes the word, if it still says that this claim holds the chunk.
-    fn leave(&self, to: impl Fn(Word) -> Option<Word>) -> Option<Word> {
-        if !self.is_ours() {
-            return None;
-        }
-        let word = self.division.word(self.index);
-        let is_this = word.is_held() && word.pid == self.pid && word.turn == self.turn();
-        let to = is_this.then(|| to(word)).flatten()?;
-        if to.standing != Standing::Kept {
-            let [_, holder] = self.division.entry(self.index);
-            holder.store(0, Ordering::Release);
-        }
-        self.division.change(self.index, word, to).then_some(to)
-    }
-
-    /// Nobody has the chunk any more: the name of this turn is good.
-    fn let_go(&self) {
-        self.leave(|word| {
-            Some(Word {
-                standing: Standing::Free,
-                ..word
-            })
-        });
-    }
-
-    /// Nobody has the chunk any more, and no name is good: it can only be joined.
-    pub(super) fn let_go_without_name(&self) {
-        self.leave(|word| word.next(word.pid, Standing::Free));
-    }
-
-    /// Names of this turn are refused.
-    fn refuse(&self) {
-        if let Some(kept) = self.leave(|word| word.next(word.pid, Standing::Kept)) {
-            self.turn.store(kept.turn, Ordering::Release);
-        }
-    }
-}
-
-/// A claim beside a name that was written of it.
-#[derive(Debug)]
-pub(super) struct Crossing(Mutex<Option<Arc<Claim>>>);
-
-impl Crossing {
-    pub(super) fn of(claim: &Arc<Claim>) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Some(Arc::clone(claim)))))
-    }
-}
-
-impl Passenger for Crossing {
-    fn depart(self: Arc<Self>) {
-        let Some(claim) = lock(&self.0).take() else {
-            return;
-        };
-        match Arc::try_unwrap(claim) {
-            // No chunk has it, so no reference to elements exists, nor can one be made.
-            Ok(claim) => claim.let_go(),
-            Err(kept) => kept.refuse(),
-        }
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        self.leave(|word| {
-            Some(Word {
-                standing: Standing::Dropped,
-                ..word
-            })
-        });
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@
 //! |---|---|---|---|
 //! | shared, g | the process and thread that holds the lock | frozen or divided, g + 1 | the holder of the lock |
 //! | frozen, g | all read, nobody writes, ever | none | nobody |
-//! | divided, g | of each chunk, whoever has its [claim](super::division) | shared, g + 1 | under the lock, whoever has *all* claims |
+//! | divided, g | of each chunk, whoever has its [claim](super::claim) | shared, g + 1 | under the lock, whoever has *all* claims |
 //!
 //! Nobody owns the state, so nobody's death leaves it in the middle: it is one word, changed by one store. The lock
 //! is freed by the death of its holder's *process*, and with that end all references of that process are gone.
@@ -35,7 +35,6 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

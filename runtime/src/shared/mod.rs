@@ -60,6 +60,7 @@ mod array_guard;
 mod atomic;
 mod block;
 mod chunk;
+mod claim;
 mod division;
 pub(crate) mod fixed;
 mod holders;

@@ -179,7 +179,8 @@ fn a_panic_with_the_guard_poisons_and_moments_heal() {
 fn a_leaked_guard_keeps_the_array_and_stays_out_of_children() {
     watched(|| {
         let array = Array::new([1_u32, 2]).unwrap();
-        let leaked: &'static mut [u32] = &mut **Box::leak(Box::new(array.lock().unwrap()));
+        let leaked: &'static mut ArrayGuard<u32> = Box::leak(Box::new(array.lock().unwrap()));
+        let leaked: &'static mut [u32] = leaked;
         leaked[0] = 7;
         let child = in_child(|| {
             assert!(array.try_lock().unwrap().is_none());

@@ -308,7 +308,8 @@ fn a_forked_copy_of_a_chunk_is_none() {
 fn a_leaked_chunk_stays_out_of_children() {
     watched(|| {
         let mut chunks = divided(4, 2);
-        let leaked: &'static mut [u32] = &mut **Box::leak(Box::new(chunks.pop().unwrap()));
+        let leaked: &'static mut ArrayChunk<u32> = Box::leak(Box::new(chunks.pop().unwrap()));
+        let leaked: &'static mut [u32] = leaked;
         let child = in_child(|| leaked[0] = 1);
         assert_eq!(child.signal(), Some(SIGSEGV));
         assert!(refusal(Array::from_chunks(chunks)).contains("chunk 1 is held"));

@@ -1,31 +1,6 @@
 use super::*;
 use crate::shared::{Array, ArrayChunk};
 
-#[test]
-fn a_word_is_what_it_was_made_of() {
-    for standing in [
-        Standing::Dropped,
-        Standing::Held,
-        Standing::Kept,
-        Standing::Free,
-    ] {
-        for turn in [0, 1, LAST_TURN] {
-            let word = Word {
-                pid: u32::MAX,
-                turn,
-                standing,
-            };
-            assert_eq!(Word::from_bits(word.to_bits()), word);
-        }
-    }
-    let last = Word {
-        pid: 1,
-        turn: LAST_TURN,
-        standing: Standing::Held,
-    };
-    assert_eq!(last.next(2, Standing::Free), None);
-}
-
 fn claims(len: usize, n: usize) -> Vec<Arc<Claim>> {
     let chunks = Array::<u8>::zeroed(len).unwrap().into_chunks(n).unwrap();
     chunks.into_iter().map(ArrayChunk::into_claim).collect()
@@ -66,7 +41,7 @@ fn a_claim_that_was_made_up_is_refused() {
     let division = &claims[0].division;
     let no_such = division.claim(2, 1).unwrap_err().to_string();
     assert!(no_such.contains("no such chunk"), "{no_such}");
-    for turn in [0, 2, LAST_TURN, u32::MAX] {
+    for turn in [0, 2, u32::MAX >> 2, u32::MAX] {
         let error = division.claim(0, turn).unwrap_err().to_string();
         assert!(error.contains("claimed already"), "{error}");
     }

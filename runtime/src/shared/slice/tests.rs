@@ -38,7 +38,7 @@ fn what_was_leaked_of_a_slice_is_there_in_children() {
         let array = Array::new([4_u32, 5]).unwrap();
         let mut old_name = Sent::of(&array);
         old_name.forget();
-        let leaked: &'static [u32] = &**Box::leak(Box::new(array.freeze().unwrap()));
+        let leaked: &'static [u32] = Box::leak(Box::new(array.freeze().unwrap()));
         // A stale handle that arrives later does not hide it.
         let stale: Array<u32> = old_name.read().unwrap();
         in_child(|| {
