@@ -137,10 +137,17 @@ fn producers_and_consumers_that_are_killed_leave_the_others_undisturbed() {
         while is_done.is_empty() && n_victims < 2 * N_KILLS {
             n_victims += 1;
             let victim = in_child(|| match n_victims % 2 {
-                0 => (0..).for_each(|n| queue.put(sealed(n_victims, n, len_of(n))).unwrap()),
-                _ => queue
-                    .iter()
-                    .for_each(|message| _ = unsealed(&message.unwrap())),
+                0 => {
+                    for number in 0.. {
+                        let message = sealed(n_victims, number, len_of(number));
+                        queue.put(message).unwrap();
+                    }
+                }
+                _ => {
+                    for message in &queue {
+                        unsealed(&message.unwrap());
+                    }
+                }
             });
             pause(&mut random);
             victim.kill();

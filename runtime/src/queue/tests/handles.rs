@@ -1,6 +1,7 @@
 //! Handles inside of messages: they stay alive while the message waits.
 
 use super::*;
+use crate::supervisor::door;
 use crate::sys::testing::watched;
 use crate::{process_job, spawn};
 
@@ -30,6 +31,21 @@ fn a_message_that_was_not_put_keeps_nothing_alive() {
         outer.close();
         assert_eq!(outer.put(inner.clone()), Err(QueueError::Closed));
         assert!(!inner.ring.block().is_in_transit());
+    });
+}
+
+#[test]
+fn what_nobody_can_get_any_more_is_not_kept() {
+    watched(|| {
+        let outer = Queue::<Queue<u8>>::new().unwrap();
+        let inner = Queue::new().unwrap();
+        let id = inner.ring.block().id();
+        outer.put(inner).unwrap();
+        let another = outer.clone();
+        drop(outer);
+        assert!(door::want(id, 0).is_ok());
+        drop(another);
+        assert!(door::want(id, 0).is_err());
     });
 }
 
