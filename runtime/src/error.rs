@@ -58,6 +58,8 @@ pub enum ErrorKind {
     PoolGone,
     /// An item is larger than the pool's `max_queued_bytes`, or the queue is full and the call may not wait.
     QueueFull,
+    /// A lock was not simply acquired, see [`LockError`](crate::LockError).
+    Lock,
 }
 
 impl Error {

@@ -17,12 +17,28 @@
 //! }
 //! ```
 //!
-//! # When processes are right
+//! # Processes and threads
 //!
-//! A thread shares everything with its program: memory, descriptors, and its end. A process shares nothing that it
-//! was not given. In Rust, threads are as parallel as processes and cheaper, so take threads (rayon, `std::thread`) for code
-//! that you trust. Take processes for code that may crash, leak or hang, for C and Fortran libraries that are not
-//! thread-safe, for interpreters with a global lock, and for jobs that must be killable and limited.
+//! A *thread* is a second flow of control in one memory. It sees what all others see, which makes sharing free, and it shares
+//! their fate: one stack overflow, one abort in a C library, one signal, and the program is gone with all its threads. A
+//! thread cannot be stopped from outside, nor be given a limit of its own.
+//!
+//! A *process* has a memory of its own, on a core of its own if there is one, and an end of its own. It shares what
+//! it was given and nothing else. The system can kill it, limit it and tell how it ended, and nobody else is harmed.
+//!
+//! Python has one lock around its interpreter, so its threads take turns, and work is spread over processes to use more
+//! than one core. Rust's threads are as parallel as processes, and cheaper. So here the question is another one:
+//!
+//! - **Threads** (`std::thread`, rayon) for code that you trust.
+//! - **Processes** for code that may crash, leak or hang; for C and Fortran libraries that are not thread-safe; for
+//!   interpreters with a global lock; for jobs that must be stopped, limited or isolated.
+//!
+//! # What processes share
+//!
+//! Arguments and results are copied. What several processes are to see is made so: a [`Value`], an [`Array`], an [`Atomic`],
+//! a [`Queue`] between them, a [`Lock`] or an [`Event`] to agree by. Each is a handle that is passed to jobs like any
+//! argument, returned from them, or put into structs and queues. Their memory has no name, so nothing is left behind, and what
+//! a killed process held is not lost to the others: see [`shared`] and [`sync`].
 //!
 //! # What is promised
 //!
@@ -81,9 +97,9 @@ mod macros;
 mod memory;
 mod pool;
 mod process;
-mod shared;
+pub mod shared;
 mod supervisor;
-mod sync;
+pub mod sync;
 mod sys;
 mod worker;
 
@@ -93,6 +109,8 @@ pub use pool::{JobHandle, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats
 pub use process::Process;
 #[doc = include_str!("process_job.md")]
 pub use procession_macros::process_job;
+pub use shared::{Atomic, LockError, Shareable, Value, ValueGuard};
+pub use sync::{Event, Lock, LockGuard};
 pub use sys::start::init;
 
 /// Starts the supervisor now instead of at first use.

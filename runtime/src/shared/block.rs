@@ -491,9 +491,9 @@ impl Drop for Block {
                 let holders = Holders::of(&mapped.memory);
                 holders.leave(*place, sys::identity());
                 let header = self.header();
-                let is_last = holders.other_than(None).is_none()
-                    && header.n_given.load(Ordering::Acquire) == 0
-                    && header.is_inherited.load(Ordering::Relaxed) == 0;
+                let is_last = header.n_given.load(Ordering::Acquire) == 0
+                    && header.is_inherited.load(Ordering::Relaxed) == 0
+                    && holders.is_empty();
                 if is_last {
                     // Other processes may have it mapped still, without a handle, against the next time.
                     let _ = self.discard(0, self.len);

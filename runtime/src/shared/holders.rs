@@ -52,6 +52,12 @@ impl<'a> Holders<'a> {
             .map(|(_, identity)| (identity >> 32) as u32)
     }
 
+    /// Whether no process has a place. The dead count until somebody strikes them off.
+    pub(super) fn is_empty(self) -> bool {
+        let mut places = self.0.iter();
+        places.all(|place| place.load(Ordering::Acquire) == 0)
+    }
+
     fn strike_off_the_dead(self) {
         for place in self.0 {
             lives(place, place.load(Ordering::Acquire));

@@ -26,12 +26,13 @@ pub(super) enum Question {
 }
 
 impl Question {
-    fn to_words(self) -> [u64; N_WORDS] {
-        match self {
+    pub(super) fn to_bytes(self) -> [u8; QUESTION_LEN] {
+        let words: [u64; N_WORDS] = match self {
             Self::Hold { id, tag } => [1, id, tag],
             Self::Want { id, tag } => [2, id, tag],
             Self::LetGo { id, tag } => [3, id, tag],
-        }
+        };
+        bytemuck::cast(words)
     }
 
     /// `None` for words that are no question.
@@ -64,8 +65,7 @@ pub(crate) fn let_go(id: u64, tag: u64) {
     if let Ok(family) = Family::get()
         && let Some(door) = family.latest_door()
     {
-        let words = Question::LetGo { id, tag }.to_words();
-        let _ = door.send(bytemuck::bytes_of(&words), &[]);
+        let _ = door.send(&Question::LetGo { id, tag }.to_bytes(), &[]);
     }
 }
 
@@ -74,7 +74,7 @@ fn ask(question: Question, fd: Option<&Fd>) -> io::Result<Vec<Fd>> {
     let (door, _) = family.door()?;
     let (mine, theirs) = Channel::pair()?;
     let beside: Vec<&Fd> = [theirs.fd()].into_iter().chain(fd).collect();
-    door.send(bytemuck::bytes_of(&question.to_words()), &beside)?;
+    door.send(&question.to_bytes(), &beside)?;
     drop(theirs);
     let mut errno = 0_u64;
     let answer = mine.recv(bytemuck::bytes_of_mut(&mut errno))?;

@@ -64,9 +64,9 @@ impl Terms {
 
 /// See [`Terms::tag_of`].
 pub(crate) fn tag_of(tags: u64, task: TaskId) -> u64 {
-    // Odd factor and shifts: no two tasks of a crew have the same. 0 stands for no tag.
+    // Odd factor and shifts: tasks of a crew differ in all but chance. Odd tags stand for no process.
     let mixed = (tags ^ task.to_word()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed ^ mixed >> 32).max(1)
+    (mixed ^ mixed >> 32) | 1
 }
 
 impl Request {

@@ -117,6 +117,7 @@ impl Supervisor {
             });
             if any_death {
                 self.orphans_since = Some(now);
+                self.registry.iter_mut().for_each(Registry::sweep);
             }
         }
         self.replace_workers(now);

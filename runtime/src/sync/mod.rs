@@ -9,11 +9,19 @@
 //!   broken (two holders, a wait that ends for no reason); nobody hangs for ever by a word that names nobody.
 //! - Nobody waits for the dead: every sleep has a timeout, after which the sleeper looks by itself.
 
+mod event;
+mod lock;
 mod notice;
 mod raw_lock;
 
 pub(crate) use notice::Notice;
 pub(crate) use raw_lock::{Acquired, NotAcquired, RawLock};
+
+pub use event::Event;
+pub(crate) use lock::Held;
+pub use lock::{Lock, LockGuard};
+
+pub use crate::shared::LockError;
 
 #[cfg(all(test, not(loom)))]
 mod testing;

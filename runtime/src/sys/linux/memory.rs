@@ -30,6 +30,7 @@ use nix::sys::stat::fstat;
 use nix::unistd::{SysconfVar, ftruncate, sysconf};
 
 use super::fd::Fd;
+use super::identity::pid;
 use super::memory_limits::available_memory;
 
 /// Makes a file of `len` bytes that lives in memory, has no name and takes no memory until written.
@@ -60,6 +61,8 @@ pub(crate) fn memfd(name: &str, len: u64) -> io::Result<Fd> {
 pub(crate) struct Mapping {
     base: NonNull<u8>,
     len: NonZeroUsize,
+    /// The process that mapped it. A forked child may lack it, and have something else at these addresses.
+    pid: u32,
 }
 
 // SAFETY: a mapping belongs to the whole process; any thread may read its address, use it or unmap it.
@@ -98,6 +101,7 @@ impl Mapping {
         let mapping = Mapping {
             base: base.cast(),
             len,
+            pid: pid(),
         };
         mapping.advise(MmapAdvise::MADV_DONTDUMP)?;
         Ok(mapping)
@@ -113,7 +117,7 @@ impl Mapping {
         self.len.get()
     }
 
-    /// Leaves it out of processes forked from now on. They must not use nor drop this `Mapping`.
+    /// Leaves it out of processes forked from now on. They must not use this `Mapping`.
     pub(crate) fn keep_from_children(&self) -> io::Result<()> {
         self.advise(MmapAdvise::MADV_DONTFORK)
     }
@@ -184,7 +188,10 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the range is exactly what `shared` mapped for this value alone; those who hold addresses from
+        if self.pid != pid() {
+            return;
+        }
+        // SAFETY: the range is exactly what `shared` mapped in this process, for this value alone; those who hold addresses from
         // `base()` have promised not to outlive it. Other processes keep their own mappings of the file.
         let unmapped = unsafe { munmap(self.base.cast(), self.len()) };
         debug_assert!(unmapped.is_ok(), "{unmapped:?}");
