@@ -34,7 +34,8 @@ use procession::{Queue, process_job, spawn};
 fn job(q: &Queue<u64>) {
     let res = (0..1000_u64).map(|i| i + i.pow(2) + i.pow(3)).sum();
     // A panic becomes an error of `join`.
-    q.put(res).expect("a queue that nobody closes takes a number");
+    q.put(res)
+        .expect("a queue that nobody closes takes a number");
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

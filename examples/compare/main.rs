@@ -69,7 +69,8 @@ fn job(q: &Queue<u128>, steps: u32) -> Duration {
         let i = u128::from(black_box(i));
         res += i + i.pow(2) + i.pow(3);
     }
-    q.put(res).expect("a queue that nobody closes takes a number");
+    q.put(res)
+        .expect("a queue that nobody closes takes a number");
     cpu_time() - begin
 }
 
@@ -138,8 +139,12 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
     println!();
     print!("{}", chart::draw(&bars));
     println!();
-    println!("Threads and processes tie: Rust has no lock that lets one thread run at a time, as Python has.");
-    println!("Take threads for speed, and processes for jobs that may crash, hang or must be stopped.");
+    println!(
+        "Threads and processes tie: Rust has no lock that lets one thread run at a time, as Python has."
+    );
+    println!(
+        "Take threads for speed, and processes for jobs that may crash, hang or must be stopped."
+    );
     println!(
         "(To get ready for processes took {:.1} ms, once, and is in no bar.)",
         start.as_secs_f64() * 1e3

@@ -32,8 +32,7 @@ use procession_examples::ending;
 
 use picture::{Picture, Pixel};
 
-const USAGE: &str =
-    "usage: mandelbrot [--size WIDTHxHEIGHT] [--out FILE] [--workers N] [--serial]";
+const USAGE: &str = "usage: mandelbrot [--size WIDTHxHEIGHT] [--out FILE] [--workers N] [--serial]";
 
 const CHUNKS_PER_WORKER: usize = 32;
 
@@ -148,7 +147,12 @@ impl Options {
 
 fn parse_size(size: &str) -> Result<Picture, String> {
     let sides = size.split_once('x').and_then(|(width, height)| {
-        let side = |digits: &str| digits.parse().ok().filter(|side| (1..=100_000).contains(side));
+        let side = |digits: &str| {
+            digits
+                .parse()
+                .ok()
+                .filter(|side| (1..=100_000).contains(side))
+        };
         Some((side(width)?, side(height)?))
     });
     let (width, height) =
