@@ -56,10 +56,13 @@ pub enum ErrorKind {
     System,
     /// The pool cannot take work any more: it was closed, its workers cannot start, its supervisor is gone.
     PoolGone,
-    /// An item is larger than the pool's `max_queued_bytes`, or the queue is full and the call may not wait.
+    /// An item is larger than the pool's `max_queued_bytes`, or its queue or a [`Queue`](crate::Queue) is full and the call
+    /// may not wait, or has waited long enough.
     QueueFull,
     /// A lock was not simply acquired, see [`LockError`](crate::LockError).
     Lock,
+    /// The [`Queue`](crate::Queue) was closed, and a `put` came after that, or a `get` found nothing left.
+    QueueClosed,
 }
 
 impl Error {

@@ -97,6 +97,7 @@ mod macros;
 mod memory;
 mod pool;
 mod process;
+mod queue;
 pub mod shared;
 mod supervisor;
 pub mod sync;
@@ -109,7 +110,11 @@ pub use pool::{JobHandle, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats
 pub use process::Process;
 #[doc = include_str!("process_job.md")]
 pub use procession_macros::process_job;
-pub use shared::{Atomic, LockError, Shareable, Value, ValueGuard};
+
+pub use queue::{Queue, QueueError, QueueIter};
+pub use shared::{
+    Array, ArrayChunk, ArrayGuard, Atomic, LockError, Shareable, SharedSlice, Value, ValueGuard,
+};
 pub use sync::{Event, Lock, LockGuard};
 pub use sys::start::init;
 

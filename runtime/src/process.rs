@@ -243,7 +243,7 @@ impl<R> Process<R> {
         ended.then(|| sys::exit_status(record.exit_status.load(Ordering::Relaxed) as i32))
     }
 
-    /// Lets it run on its own until the program ends.
+    /// Lets it run on its own until the program ends. So long lasts, too, the shared memory that its arguments name.
     ///
     /// ```
     /// use procession::{process_job, spawn};
@@ -255,6 +255,7 @@ impl<R> Process<R> {
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn detach(self) {
+        self.dispatch.keep_passengers();
         self.dispatch.forget();
     }
 }

@@ -253,6 +253,12 @@ impl Desk {
         }
     }
 
+    pub(super) fn keep_passengers(&mut self) {
+        for tenant in self.rows.iter_mut().filter_map(|row| row.tenant.as_mut()) {
+            std::mem::forget(std::mem::take(&mut tenant.passengers));
+        }
+    }
+
     pub(super) fn n_rows_used(&self) -> u32 {
         self.rows.len() as u32
     }

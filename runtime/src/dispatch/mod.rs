@@ -329,6 +329,11 @@ impl Dispatch {
         answer
     }
 
+    /// What the arguments of tasks on the board name lasts as long as the program: nobody will see when they are read.
+    pub(crate) fn keep_passengers(&self) {
+        lock(&self.desk).keep_passengers();
+    }
+
     /// The crew has ended by itself; there is nothing to stop.
     pub(crate) fn forget(&self) {
         self.stopped.store(true, StdOrdering::Release);

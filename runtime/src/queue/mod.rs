@@ -1,0 +1,503 @@
+//! `Queue`: messages between processes.
+//!
+//! Responsible for the face: values to messages and back, and waiting. What lies in memory, and what happens when a process
+//! dies, is in [`ring`].
+//!
+//! Invariants: no user code (serde's) runs under a lock. Nobody sleeps for more than [`BACKSTOP`] at a stretch: who was
+//! killed between a put and its announcement has announced nothing.
+
+mod error;
+mod position;
+mod ring;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use error::QueueError;
+use ring::Ring;
+
+use crate::argument::ByValue;
+use crate::codec::{Decoder, Encoder};
+use crate::error::Error;
+use crate::shared::{Label, travel};
+use crate::sync::Notice;
+
+/// The longest sleep without a look.
+const BACKSTOP: Duration = Duration::from_millis(100);
+
+/// How often a waiting thread looks before it sleeps, where another core could meanwhile do what it waits for.
+const N_LOOKS: u32 = 100;
+
+/// A first-in, first-out queue of messages, for any number of processes and threads.
+///
+/// A handle: clones of it, and what a job receives where one was passed, are the same queue. A message is any value
+/// that serde can write and read back, from no bytes to more than any pipe holds, and may hold handles of shared memory
+/// and other queues. Messages wait in shared memory, not in a thread of their sender: a process may put megabytes and exit
+/// before anybody gets them.
+///
+/// - What one producer puts is got in that order.
+/// - Every message is got once. A process that is killed inside `put` or `get` loses at most its own message; nobody
+///   else notices.
+/// - [`bounded`](Self::bounded) queues make [`put`](Self::put) wait for room; those of [`new`](Self::new) grow.
+///
+/// A queue without bound and without [`close`](Self::close) never tells a consumer that all is done: close it, or put a
+/// message that says so.
+///
+/// Two processes put their results, and both are joined before anybody gets:
+///
+/// ```
+/// use procession::{Queue, process_job, spawn};
+///
+/// #[process_job]
+/// fn job(queue: Queue<u64>) {
+///     let sum = (0..1000_u64).map(|i| i + i.pow(2) + i.pow(3)).sum();
+///     queue.put(sum).unwrap();
+/// }
+///
+/// let queue = Queue::new()?;
+/// let first = spawn!(job(queue.clone()))?;
+/// let second = spawn!(job(queue.clone()))?;
+/// first.join()?;
+/// second.join()?;
+/// assert_eq!(queue.get()? + queue.get()?, 499_667_166_000);
+/// # Ok::<(), procession::Error>(())
+/// ```
+pub struct Queue<T> {
+    ring: Ring,
+    /// Messages are bytes while they wait, so it does not matter whether `T` can go from thread to thread.
+    messages: PhantomData<fn(T) -> T>,
+}
+
+/// The messages of a queue until it is closed and empty, see [`Queue::iter`].
+///
+/// ```
+/// use procession::{Queue, QueueIter};
+///
+/// let queue = Queue::new()?;
+/// queue.put('a')?;
+/// queue.close();
+/// let mut messages: QueueIter<'_, char> = queue.iter();
+/// assert_eq!(messages.next(), Some(Ok('a')));
+/// assert_eq!(messages.next(), None);
+/// # Ok::<(), procession::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct QueueIter<'q, T> {
+    queue: &'q Queue<T>,
+    is_over: bool,
+}
+
+/// How long a call waits.
+#[derive(Clone, Copy, Debug)]
+enum Patience {
+    None,
+    Until(Instant),
+    Endless,
+}
+
+impl<T: ByValue> Queue<T> {
+    /// A queue that grows with what waits in it, up to the memory that is available.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`System`](crate::ErrorKind::System), where shared memory cannot be had.
+    ///
+    /// ```
+    /// use procession::Queue;
+    ///
+    /// let queue = Queue::new()?;
+    /// queue.put(vec![1.5, 2.5])?;
+    /// queue.put(vec![])?;
+    /// assert_eq!(queue.get()?, [1.5, 2.5]);
+    /// assert_eq!(queue.get()?, []);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn new() -> Result<Self, Error> {
+        Ring::create(Self::label(), u32::MAX).map(Self::of)
+    }
+
+    /// A queue in which at most `n_messages` wait; then [`put`](Self::put) does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new), and of kind [`InvalidInput`](crate::ErrorKind::InvalidInput) for a bound of 0.
+    ///
+    /// ```
+    /// use procession::{Queue, QueueError};
+    ///
+    /// let queue = Queue::bounded(2)?;
+    /// queue.put("first".to_owned())?;
+    /// queue.put("second".to_owned())?;
+    /// assert_eq!(queue.try_put("third".to_owned()), Err(QueueError::Full));
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn bounded(n_messages: usize) -> Result<Self, Error> {
+        if n_messages == 0 {
+            return Err(Error::invalid_input(
+                "a queue with room for 0 messages can never take one: `Queue::bounded(1)` is the smallest",
+            ));
+        }
+        let bound = u32::try_from(n_messages).unwrap_or(u32::MAX);
+        Ring::create(Self::label(), bound).map(Self::of)
+    }
+
+    fn of(ring: Ring) -> Self {
+        Self {
+            ring,
+            messages: PhantomData,
+        }
+    }
+
+    /// Puts a message at the end. Waits while the queue is full, if it is bounded.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](QueueError::Closed); [`Codec`](QueueError::Codec), where serde cannot write the message;
+    /// [`System`](QueueError::System), where there is not enough memory for one more message. What waits in the queue stays.
+    ///
+    /// ```
+    /// let queue = procession::Queue::new()?;
+    /// queue.put("a message".to_owned())?;
+    /// assert_eq!(queue.get()?, "a message");
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn put(&self, message: T) -> Result<(), QueueError> {
+        self.put_within(message, Patience::Endless)
+    }
+
+    /// Puts a message at the end if there is room.
+    ///
+    /// # Errors
+    ///
+    /// As for [`put`](Self::put), and [`Full`](QueueError::Full) at once; the message is dropped.
+    ///
+    /// ```
+    /// use procession::{Queue, QueueError};
+    ///
+    /// let queue = Queue::bounded(1)?;
+    /// assert_eq!(queue.try_put(1), Ok(()));
+    /// assert_eq!(queue.try_put(2), Err(QueueError::Full));
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn try_put(&self, message: T) -> Result<(), QueueError> {
+        self.put_within(message, Patience::None)
+    }
+
+    /// Puts a message at the end. Waits while the queue is full, for at least `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`put`](Self::put), and [`Full`](QueueError::Full) after the time; the message is dropped.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use procession::{Queue, QueueError};
+    ///
+    /// let queue = Queue::bounded(1)?;
+    /// queue.put(1)?;
+    /// let second = queue.put_timeout(2, Duration::from_millis(10));
+    /// assert_eq!(second, Err(QueueError::Full));
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn put_timeout(&self, message: T, timeout: Duration) -> Result<(), QueueError> {
+        self.put_within(message, Patience::of(timeout))
+    }
+
+    /// Takes the first message out. Waits for one.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](QueueError::Closed), where the queue is closed and empty; [`Codec`](QueueError::Codec), where serde
+    /// cannot read the message, which is then lost; [`System`](QueueError::System), where there is not enough memory for
+    /// the message, which then stays.
+    ///
+    /// ```
+    /// let queue = procession::Queue::new()?;
+    /// let producer = queue.clone();
+    /// std::thread::spawn(move || producer.put(7));
+    /// assert_eq!(queue.get()?, 7);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn get(&self) -> Result<T, QueueError> {
+        let got = self.get_within(Patience::Endless)?;
+        got.ok_or(QueueError::Closed)
+    }
+
+    /// Takes the first message out if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get).
+    ///
+    /// ```
+    /// let queue = procession::Queue::new()?;
+    /// assert_eq!(queue.try_get()?, None);
+    /// queue.put(1)?;
+    /// assert_eq!(queue.try_get()?, Some(1));
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn try_get(&self) -> Result<Option<T>, QueueError> {
+        self.get_within(Patience::None)
+    }
+
+    /// Takes the first message out; `None` if there was none for at least `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let queue = procession::Queue::<u64>::new()?;
+    /// assert_eq!(queue.get_timeout(Duration::from_millis(10))?, None);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn get_timeout(&self, timeout: Duration) -> Result<Option<T>, QueueError> {
+        self.get_within(Patience::of(timeout))
+    }
+
+    /// Takes messages out until the queue is closed and empty, waiting for each.
+    ///
+    /// A message that serde cannot read is an error in its place; after one of kind [`System`](QueueError::System) the
+    /// iteration is over. `for message in &queue` is the same.
+    ///
+    /// ```
+    /// use procession::{Queue, QueueError};
+    ///
+    /// let queue = Queue::new()?;
+    /// for i in 1..=3 {
+    ///     queue.put(i)?;
+    /// }
+    /// queue.close();
+    /// let messages: Vec<u32> = queue.iter().collect::<Result<_, QueueError>>()?;
+    /// assert_eq!(messages, [1, 2, 3]);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn iter(&self) -> QueueIter<'_, T> {
+        QueueIter {
+            queue: self,
+            is_over: false,
+        }
+    }
+
+    fn put_within(&self, message: T, patience: Patience) -> Result<(), QueueError> {
+        let mut encoder = Encoder::new().giving(self.ring.block().id());
+        T::encode(&message, &mut encoder)?;
+        let attempt = || match self.ring.put(&encoder, patience.deadline()) {
+            Err(QueueError::Full) => Ok(None),
+            other => other.map(Some),
+        };
+        let has_room = || self.ring.n_waiting() < self.ring.bound();
+        let put = patience.wait(self.ring.departures(), attempt, has_room);
+        if !matches!(put, Ok(Some(()))) {
+            take_back::<T>(&encoder);
+            return put.and(Err(QueueError::Full));
+        }
+        let passengers = encoder.take_passengers();
+        drop(encoder);
+        drop(message);
+        passengers.into_iter().for_each(|it| it.depart());
+        Ok(())
+    }
+
+    fn get_within(&self, patience: Patience) -> Result<Option<T>, QueueError> {
+        let attempt = || self.ring.take(patience.deadline());
+        let has_arrived = || self.ring.n_waiting() > 0;
+        let message = patience.wait(self.ring.arrivals(), attempt, has_arrived)?;
+        message.map(|bytes| decode(&bytes)).transpose()
+    }
+}
+
+/// Ends the journey of the handles in a message that was not put: their names are read, as its receiver would.
+fn take_back<T: ByValue>(message: &Encoder<'_>) {
+    if !message.passengers().is_empty() {
+        let bytes = message.chunks().collect::<Vec<_>>().concat();
+        // What cannot be read holds nothing that could be dropped.
+        let _ = decode::<T>(&bytes);
+    }
+}
+
+fn decode<T: ByValue>(bytes: &[u8]) -> Result<T, QueueError> {
+    let mut decoder = Decoder::new(bytes);
+    let message = T::decode(&mut decoder)?;
+    decoder.finish()?;
+    Ok(message)
+}
+
+impl<T> Queue<T> {
+    fn label() -> Label {
+        Label::of::<Self>()
+    }
+
+    /// How many messages wait. Others may put and get at any moment.
+    ///
+    /// ```
+    /// let queue = procession::Queue::new()?;
+    /// queue.put('a')?;
+    /// queue.put('b')?;
+    /// assert_eq!(queue.len(), 2);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn len(&self) -> usize {
+        self.ring.n_waiting() as usize
+    }
+
+    /// Whether no message waits. Others may put and get at any moment.
+    ///
+    /// ```
+    /// assert!(procession::Queue::<u8>::new()?.is_empty());
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Has every later `put` fail, and every `get` once the queue is empty. Whoever waits learns of it.
+    ///
+    /// ```
+    /// use procession::{Queue, QueueError};
+    ///
+    /// let queue = Queue::new()?;
+    /// queue.put(1)?;
+    /// queue.close();
+    /// assert_eq!(queue.put(2), Err(QueueError::Closed));
+    /// assert_eq!(queue.get(), Ok(1));
+    /// assert_eq!(queue.get(), Err(QueueError::Closed));
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn close(&self) {
+        self.ring.close();
+    }
+
+    /// Whether somebody has closed it. Messages may still be in it.
+    ///
+    /// ```
+    /// let queue = procession::Queue::<u8>::new()?;
+    /// assert!(!queue.is_closed());
+    /// queue.close();
+    /// assert!(queue.is_closed());
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        self.ring.is_closed()
+    }
+}
+
+impl Patience {
+    fn of(timeout: Duration) -> Self {
+        // A moment past the end of time never comes.
+        let deadline = Instant::now().checked_add(timeout);
+        deadline.map_or(Self::Endless, Self::Until)
+    }
+
+    /// For a lock, which others hold for no longer than it takes to copy a message.
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Until(deadline) => Some(deadline),
+            Self::None | Self::Endless => None,
+        }
+    }
+
+    /// Attempts again and again; `is_worth_it` says without a lock whether the next one may have success.
+    fn wait<R>(
+        self,
+        notice: &Notice,
+        mut attempt: impl FnMut() -> Result<Option<R>, QueueError>,
+        is_worth_it: impl Fn() -> bool,
+    ) -> Result<Option<R>, QueueError> {
+        loop {
+            let seen = notice.seen();
+            if let Some(result) = attempt()? {
+                return Ok(Some(result));
+            }
+            let left = match self {
+                Self::None => Duration::ZERO,
+                Self::Until(deadline) => deadline.saturating_duration_since(Instant::now()),
+                Self::Endless => BACKSTOP,
+            };
+            if left.is_zero() {
+                return Ok(None);
+            }
+            if !look_awhile(&is_worth_it) {
+                notice.wait(seen, Some(left.min(BACKSTOP)));
+            }
+        }
+    }
+}
+
+fn look_awhile(is_ready: impl Fn() -> bool) -> bool {
+    static HAS_CORES: OnceLock<bool> = OnceLock::new();
+    let has_cores =
+        || *HAS_CORES.get_or_init(|| thread::available_parallelism().is_ok_and(|n| n.get() > 1));
+    let look = |_| {
+        std::hint::spin_loop();
+        is_ready()
+    };
+    has_cores() && (0..N_LOOKS).any(look)
+}
+
+impl<T: ByValue> Iterator for QueueIter<'_, T> {
+    type Item = Result<T, QueueError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let got = self.queue.get();
+        self.is_over = matches!(got, Err(QueueError::Closed | QueueError::System { .. }));
+        (!matches!(got, Err(QueueError::Closed))).then_some(got)
+    }
+}
+
+impl<'q, T: ByValue> IntoIterator for &'q Queue<T> {
+    type Item = Result<T, QueueError>;
+    type IntoIter = QueueIter<'q, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<T> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        Self {
+            ring: self.ring.clone(),
+            messages: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("len", &self.len())
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Means something only on the way to a job, from one, or in a queue.
+impl<T> Serialize for Queue<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        travel::serialize(self.ring.block(), to)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Queue<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let block: Arc<_> = travel::deserialize(Self::label(), from)?;
+        Ok(Self {
+            ring: Ring::of(block).map_err(D::Error::custom)?,
+            messages: PhantomData,
+        })
+    }
+}

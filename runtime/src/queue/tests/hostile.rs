@@ -1,0 +1,4 @@
+//! Processes that write at random where they may.
+
+use super::*;
+use crate::sys::testing::watched;

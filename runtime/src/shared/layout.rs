@@ -1,0 +1,238 @@
+//! How the block of an array looks, and who may touch its elements.
+//!
+//! Responsible for the words at its head and for the places of its elements. The handles that are made of it
+//! are [`Array`](super::Array), [`SharedSlice`](super::SharedSlice) and [`ArrayChunk`](super::ArrayChunk).
+//!
+//! Every array has a large block of its own, with all its pages reserved when it is made:
+//!
+//! | from byte | there is |
+//! |---|---|
+//! | 0 | the lock |
+//! | 56 | the *state*: a generation, and what the array is (the lowest two bits) |
+//! | the next page of the file | the elements |
+//!
+//! | state | who may touch the elements | the next | who may change it |
+//! |---|---|---|---|
+//! | shared, g | the process and thread that holds the lock | frozen or divided, g + 1 | the holder of the lock |
+//! | frozen, g | all read, nobody writes, ever | none | nobody |
+//! | divided, g | of each chunk, whoever has its [claim](super::division) | shared, g + 1 | under the lock, whoever has *all* claims |
+//!
+//! Nobody owns the state, so nobody's death leaves it in the middle: it is one word, changed by one store. The lock
+//! is freed by the death of its holder's *process*, and with that end all references of that process are gone.
+//!
+//! Invariants:
+//! - Every handle remembers the generation that it was made for, and compares it with the state *under the lock* before it
+//!   touches an element. A stale handle (an old name read late, a copy that a forked worker inherited) finds another
+//!   generation and touches nothing. Who else has a handle is asked before an array is frozen or divided, as a courtesy:
+//!   soundness does not rest on the answer.
+//! - A `&mut [T]` that safe code has leaked lives as long as its process. So the mapping is [hidden](hide) from forked
+//!   children, who would otherwise have such a reference too; what they do with a handle maps it anew. Frozen elements are
+//!   shown again: nobody can have a `&mut` into them.
+//! - The number of elements follows from the length of the block, which each process remembers privately.
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::block::{Block, LARGE_PAYLOAD, Label};
+use super::{Array, Shareable, travel};
+use crate::error::Error;
+use crate::sync::RawLock;
+use crate::sys;
+
+const STATE: usize = 56;
+const HEAD_LEN: usize = STATE + size_of::<AtomicU64>();
+
+const _: () = assert!(size_of::<RawLock>() <= STATE);
+
+/// What an array is, and since which change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct State(u64);
+
+const FROZEN: u64 = 1;
+const DIVIDED: u64 = 2;
+const KIND: u64 = 3;
+
+impl State {
+    /// A new array is of generation 0, which is how a block begins.
+    pub(super) fn shared(generation: u64) -> Self {
+        Self(generation << 2)
+    }
+
+    pub(super) fn frozen(generation: u64) -> Self {
+        Self(generation << 2 | FROZEN)
+    }
+
+    pub(super) fn divided(generation: u64) -> Self {
+        Self(generation << 2 | DIVIDED)
+    }
+
+    /// For good: no state follows.
+    pub(super) fn is_frozen(self) -> bool {
+        self.0 & KIND == FROZEN
+    }
+}
+
+pub(super) fn state(block: &Block) -> State {
+    // Acquire: who sees that an array is frozen sees its elements.
+    State(block.words::<AtomicU64>(STATE).load(Ordering::Acquire))
+}
+
+/// For the holder of the lock.
+pub(super) fn set_state(block: &Block, state: State) {
+    let word: &AtomicU64 = block.words(STATE);
+    word.store(state.0, Ordering::Release);
+}
+
+pub(super) fn lock(block: &Block) -> &RawLock {
+    block.words(0)
+}
+
+/// Where in the payload the elements begin: at a page of the file, so that they can be protected.
+pub(super) fn start() -> usize {
+    (LARGE_PAYLOAD + HEAD_LEN).next_multiple_of(sys::page_size()) - LARGE_PAYLOAD
+}
+
+/// An array of noughts.
+pub(super) fn make<T: Shareable>(len: usize) -> Result<Arc<Block>, Error> {
+    let element = std::any::type_name::<T>();
+    if size_of::<T>() == 0 || align_of::<T>() > 4096 {
+        return Err(Error::invalid_input(format!(
+            "an array cannot have elements of type `{element}`: they take no bytes, or are aligned to more than a page"
+        )));
+    }
+    let bytes = len
+        .checked_mul(size_of::<T>())
+        .filter(|&bytes| bytes <= isize::MAX as usize - start() - LARGE_PAYLOAD)
+        .ok_or_else(|| {
+            Error::invalid_input(format!(
+                "an array of {len} elements of type `{element}` has more bytes than a process can address"
+            ))
+        })?;
+    let block = Block::large(Label::of::<Array<T>>(), start() + bytes, start() + bytes)?;
+    hide(&block)?;
+    Ok(block)
+}
+
+/// The number of elements.
+pub(super) fn count<T: Shareable>(block: &Block) -> usize {
+    block
+        .len()
+        .saturating_sub(start())
+        .checked_div(size_of::<T>())
+        .unwrap_or(0)
+}
+
+/// Where in the payload an element lies.
+pub(super) fn place<T>(index: usize) -> usize {
+    start() + index * size_of::<T>()
+}
+
+/// The elements as this process sees them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Elements<T> {
+    pub(super) pointer: NonNull<T>,
+    pub(super) len: usize,
+}
+
+impl<T: Shareable> Elements<T> {
+    /// `len` elements from the one at `first` on, all within the block.
+    pub(super) fn of(block: &Block, first: usize, len: usize) -> Self {
+        let pointer = block.pointer(place::<T>(first), len * size_of::<T>());
+        Self {
+            pointer: pointer.cast(),
+            len,
+        }
+    }
+}
+
+/// Leaves this process's mapping out of forked children, see the module's head.
+pub(super) fn hide(block: &Block) -> Result<(), Error> {
+    set_visible(block, false)?;
+    // Whoever freezes an array stores that first, and shows it then: seen by this look, or later than the line above.
+    if state(block).is_frozen() {
+        set_visible(block, true)?;
+    }
+    Ok(())
+}
+
+/// Has forked children inherit the elements of a frozen array.
+pub(super) fn show(block: &Block) -> Result<(), Error> {
+    debug_assert!(state(block).is_frozen());
+    set_visible(block, true)
+}
+
+fn set_visible(block: &Block, visible: bool) -> Result<(), Error> {
+    block
+        .show_to_children(visible)
+        .map_err(|error| Error::system("say whether children share an array's memory", error))
+}
+
+/// The block as this process has it, hidden from its children.
+pub(super) fn in_this_process(block: &Arc<Block>) -> Result<Arc<Block>, Error> {
+    let here = block.of_this_process()?;
+    if !Arc::ptr_eq(&here, block) {
+        hide(&here)?;
+    }
+    Ok(here)
+}
+
+/// Writes the name of a block.
+pub(super) struct Named<'b>(pub(super) &'b Arc<Block>);
+
+impl Serialize for Named<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let here = self.0.of_this_process().map_err(S::Error::custom)?;
+        travel::serialize(&here, to)
+    }
+}
+
+/// The block that [`Named`] has written, found as one of an `L`.
+pub(super) struct Found<L: ?Sized>(pub(super) Arc<Block>, PhantomData<fn() -> Box<L>>);
+
+impl<'de, L: ?Sized> Deserialize<'de> for Found<L> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self(
+            travel::deserialize(Label::of::<L>(), from)?,
+            PhantomData,
+        ))
+    }
+}
+
+impl<T: Shareable> Found<Array<T>> {
+    /// The block of an array, hidden from the children of this process unless it is frozen.
+    pub(super) fn hidden<E: serde::de::Error>(self) -> Result<Arc<Block>, E> {
+        hide(&self.0).map_err(E::custom)?;
+        Ok(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_of_one_generation_differ() {
+        let of = |generation| {
+            [
+                State::shared(generation),
+                State::frozen(generation),
+                State::divided(generation),
+            ]
+        };
+        assert_eq!(State(0), State::shared(0));
+        assert!(of(7).iter().all(|state| !of(8).contains(state)));
+        assert_eq!(of(7).map(State::is_frozen), [false, true, false]);
+    }
+
+    #[test]
+    fn elements_lie_at_a_page_behind_the_head() {
+        assert!(start() >= HEAD_LEN);
+        assert!((start() + LARGE_PAYLOAD).is_multiple_of(sys::page_size()));
+    }
+}
