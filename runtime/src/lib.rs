@@ -141,6 +141,7 @@ pub fn start() -> Result<(), Error> {
 pub mod __private {
     pub use std::marker::PhantomData;
 
+    pub use bytemuck::{Pod, Zeroable};
     pub use procession_macros::{job, pool_map, spawn};
 
     pub use crate::argument::{ByReference, ByValue};
@@ -151,5 +152,6 @@ pub mod __private {
     };
     pub use crate::job::{Defaults, Job};
     pub use crate::pool::MapOptions;
+    pub use crate::shared::Shareable;
     pub use crate::worker::Chunk;
 }

@@ -11,9 +11,17 @@ use std::mem;
 use std::sync::Arc;
 
 /// Something whose name is in the bytes.
-pub trait Passenger: Any + Send + Sync + fmt::Debug {
+pub(crate) trait Passenger: Any + Send + Sync + fmt::Debug {
+    /// Whether it has to last until the bytes are read; else only until it departs.
+    fn lasts(&self) -> bool {
+        true
+    }
+
     /// The value that it was written from has been dropped, unless somebody else keeps a part of it.
     fn depart(self: Arc<Self>) {}
+
+    /// The bytes are not sent after all: its name in them, given under `tag`, will never be read.
+    fn recall(&self, _tag: u64) {}
 }
 
 /// The passengers of one encoder.

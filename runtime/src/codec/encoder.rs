@@ -114,8 +114,22 @@ impl<'i> Encoder<'i> {
     }
 
     /// What has to last until the bytes are read.
-    pub(crate) fn passengers(&self) -> &Passengers {
-        &self.passengers
+    pub(crate) fn lasting_passengers(&self) -> Passengers {
+        let lasting = self.passengers.iter().filter(|passenger| passenger.lasts());
+        lasting.cloned().collect()
+    }
+
+    /// The bytes are not sent after all.
+    pub(crate) fn recall_passengers(&mut self) {
+        self.recall_from(0);
+    }
+
+    fn recall_from(&mut self, first: usize) {
+        for passenger in self.passengers.drain(first..) {
+            if self.tag != 0 {
+                passenger.recall(self.tag);
+            }
+        }
     }
 
     /// Leaves the passengers to the caller.
@@ -268,7 +282,7 @@ impl<'i> Encoder<'i> {
             self.buffer.truncate(before.buffer);
             self.pieces.truncate(before.pieces);
             self.borrowed = before.borrowed;
-            self.passengers.truncate(before.passengers);
+            self.recall_from(before.passengers);
         }
     }
 

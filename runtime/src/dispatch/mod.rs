@@ -185,7 +185,7 @@ impl Dispatch {
             Tenant::new(
                 span,
                 remembered,
-                task.input.passengers().clone(),
+                task.input.lasting_passengers(),
                 task.mailbox,
                 task.tag,
             ),

@@ -308,8 +308,8 @@ impl Initializer {
         J::encode(&args, &mut encoder)
             .map_err(|error| Error::failed_job(JobError::from(error), J::NAME, None, None))?;
         let bytes = encoder.chunks().collect::<Vec<_>>().concat();
-        let keeps = encoder.take_passengers();
-        see_off(keeps.clone(), args);
+        let keeps = encoder.lasting_passengers();
+        see_off(encoder.take_passengers(), args);
         Ok(Self {
             shim: initializer_offset::<J, Item>()?,
             job: hash::<J, Item>(),

@@ -291,7 +291,7 @@ impl<T: ByValue> Queue<T> {
 
     fn put_within(&self, message: T, patience: Patience) -> Result<(), QueueError> {
         let mut encoder = Encoder::new().giving(self.ring.block().id());
-        T::encode(&message, &mut encoder)?;
+        T::encode(&message, &mut encoder).inspect_err(|_| encoder.recall_passengers())?;
         let attempt = || match self.ring.put(&encoder, patience.deadline()) {
             Err(QueueError::Full) => Ok(None),
             other => other.map(Some),
@@ -299,7 +299,7 @@ impl<T: ByValue> Queue<T> {
         let has_room = || self.ring.n_waiting() < self.ring.bound();
         let put = patience.wait(self.ring.departures(), attempt, has_room);
         if !matches!(put, Ok(Some(()))) {
-            take_back::<T>(&encoder);
+            encoder.recall_passengers();
             return put.and(Err(QueueError::Full));
         }
         let passengers = encoder.take_passengers();
@@ -314,15 +314,6 @@ impl<T: ByValue> Queue<T> {
         let has_arrived = || self.ring.n_waiting() > 0;
         let message = patience.wait(self.ring.arrivals(), attempt, has_arrived)?;
         message.map(|bytes| decode(&bytes)).transpose()
-    }
-}
-
-/// Ends the journey of the handles in a message that was not put: their names are read, as its receiver would.
-fn take_back<T: ByValue>(message: &Encoder<'_>) {
-    if !message.passengers().is_empty() {
-        let bytes = message.chunks().collect::<Vec<_>>().concat();
-        // What cannot be read holds nothing that could be dropped.
-        let _ = decode::<T>(&bytes);
     }
 }
 

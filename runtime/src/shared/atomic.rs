@@ -36,7 +36,7 @@ use crate::error::Error;
 /// }
 ///
 /// let counter = Atomic::new(0_u64)?;
-/// pool_map!(count, &counter, 0..100)?;
+/// pool_map!(count, (0..100).map(|n| (&counter, n)))?;
 /// assert_eq!(counter.load(Ordering::Relaxed), 4950);
 /// # Ok::<(), procession::Error>(())
 /// ```

@@ -68,6 +68,16 @@ pub(super) struct Header {
 // SAFETY: atomics only.
 unsafe impl Words for Header {}
 
+impl Header {
+    /// A name that was given away is not on its way any more.
+    fn receive(&self) {
+        // A name that is read twice counts once.
+        let _ = self
+            .n_given
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| n.checked_sub(1));
+    }
+}
+
 /// Bytes of the header, up to where a payload can begin.
 pub(super) const HEADER_LEN: usize = 64;
 
@@ -346,7 +356,7 @@ impl Block {
             Home::Own { mapped, .. } => {
                 if tag != 0 {
                     header.n_given.fetch_add(1, Ordering::AcqRel);
-                    door::hold(mapped.id, tag, &mapped.file)?;
+                    door::hold(mapped.id, tag, &mapped.file).inspect_err(|_| header.receive())?;
                 } else {
                     mapped.make_known()?;
                 }
@@ -376,9 +386,7 @@ impl Block {
             Err(error) => return Err(error),
         };
         if name.tag != 0 {
-            let n_given = &block.header().n_given;
-            // A name that is read twice counts once.
-            let _ = n_given.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| n.checked_sub(1));
+            block.header().receive();
         }
         (block.label == label).then_some(block).ok_or_else(wrong)
     }
@@ -458,7 +466,20 @@ fn wrong() -> Error {
     Error::invalid_input("this is not the name of such a shared handle")
 }
 
-impl Passenger for Block {}
+impl Passenger for Block {
+    fn recall(&self, tag: u64) {
+        match &self.home {
+            Home::Arena { .. } => {
+                // Not the last one: this handle has another.
+                self.header().life.fetch_sub(1, Ordering::AcqRel);
+            }
+            Home::Own { mapped, .. } => {
+                self.header().receive();
+                door::let_go(mapped.id, tag);
+            }
+        }
+    }
+}
 
 impl Drop for Block {
     fn drop(&mut self) {

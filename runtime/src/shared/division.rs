@@ -476,6 +476,10 @@ impl Claim {
 }
 
 impl Passenger for Claim {
+    fn lasts(&self) -> bool {
+        false
+    }
+
     fn depart(self: Arc<Self>) {
         match Arc::try_unwrap(self) {
             // No chunk has it, so no reference to elements exists, nor can one be made.

@@ -45,7 +45,7 @@ const VALUE: usize = size_of::<RawLock>();
 /// }
 ///
 /// let counter = Value::new(0_u64)?;
-/// pool_map!(count, &counter, 0..100)?;
+/// pool_map!(count, (0..100).map(|n| (&counter, n)))?;
 /// assert_eq!(counter.get(), 4950);
 /// # Ok::<(), procession::Error>(())
 /// ```

@@ -17,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::RawLock;
 use crate::error::Error;
 use crate::shared::{Block, LockError, fixed, travel};
+use crate::sys;
 
 /// A lock that one thread of one process holds at a time.
 ///
@@ -36,7 +37,7 @@ use crate::shared::{Block, LockError, fixed, travel};
 /// }
 ///
 /// let lock = Lock::new()?;
-/// let ends = pool_map!(append, &lock, 0..4)?;
+/// let ends = pool_map!(append, (0..4).map(|line| (&lock, line)))?;
 /// assert_eq!(ends, [Ok(()), Ok(()), Ok(()), Ok(())]);
 /// # Ok::<(), procession::Error>(())
 /// ```
@@ -198,6 +199,9 @@ pub(crate) struct Held {
     /// Whether the next holder is to hear of a panic.
     pub(crate) leaves_poison: bool,
     was_panicking: bool,
+    /// The process that holds: a copy of this in a forked child may be dropped while the child holds the same lock itself,
+    /// which the words in memory cannot tell apart.
+    pid: u32,
     /// Holding is an affair of one thread.
     _not_send: PhantomData<MutexGuard<'static, ()>>,
 }
@@ -208,6 +212,7 @@ impl Held {
             block: Arc::clone(block),
             leaves_poison: false,
             was_panicking: thread::panicking(),
+            pid: sys::pid(),
             _not_send: PhantomData,
         }
     }
@@ -251,13 +256,15 @@ impl Held {
 
     /// `false` in a forked copy.
     pub(crate) fn is_held(&self) -> bool {
-        raw_lock(&self.block).is_held_by_this_thread()
+        self.pid == sys::pid() && raw_lock(&self.block).is_held_by_this_thread()
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        raw_lock(&self.block).release(self.leaves_poison);
+        if self.pid == sys::pid() {
+            raw_lock(&self.block).release(self.leaves_poison);
+        }
     }
 }
 

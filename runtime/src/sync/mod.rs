@@ -1,13 +1,28 @@
-//! Waiting for other processes and threads on words in shared memory.
+//! Synchronisation of processes: locks and events that jobs are passed like any argument.
 //!
-//! Responsible for: a lock whose holder may be killed ([`raw_lock`]) and sleeping until others announce a change
-//! ([`notice`]). Not responsible for where the words lie, nor for what they guard: the shared types lay them out.
+//! Names and meanings are those of Python's `multiprocessing`; guards and poisoning are those of `std::sync`. The same thing works
+//! between threads and between processes. Nobody hangs on the dead: a lock whose holder was killed is acquired by the
+//! next one, who is told, see [`LockError`].
 //!
-//! Invariants:
-//! - All zeros is the state at the beginning, so memory that the kernel just gave is ready for use.
-//! - No word is trusted: a process gone mad may have written it. Its worst is that a promise between processes is
-//!   broken (two holders, a wait that ends for no reason); nobody hangs for ever by a word that names nobody.
-//! - Nobody waits for the dead: every sleep has a timeout, after which the sleeper looks by itself.
+//! ```
+//! use procession::{Event, Lock};
+//!
+//! let (lock, is_done) = (Lock::new()?, Event::new()?);
+//! let guard = lock.acquire()?;
+//! is_done.set();
+//! drop(guard);
+//! assert!(is_done.is_set());
+//! # Ok::<(), procession::Error>(())
+//! ```
+
+// Inside: a lock whose holder may be killed (`raw_lock`) and sleeping until others announce a change (`notice`). Neither
+// knows where its words lie, nor what they guard: the shared types lay them out.
+//
+// Invariants:
+// - All zeros is the state at the beginning, so memory that the kernel just gave is ready for use.
+// - No word is trusted: a process gone mad may have written it. Its worst is that a promise between processes is
+//   broken (two holders, a wait that ends for no reason); nobody hangs for ever by a word that names nobody.
+// - Nobody waits for the dead: every sleep has a timeout, after which the sleeper looks by itself.
 
 mod event;
 mod lock;

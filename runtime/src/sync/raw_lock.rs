@@ -47,7 +47,7 @@ const FIRST_PAUSE: u64 = HEIR_AFTER;
 /// A killed holder, or one killed before it rang, is noticed after such a pause at the latest.
 const LONGEST_PAUSE: u64 = 16_000_000;
 const RESERVED_FOR: u64 = 20_000_000;
-const LONGEST_PAUSE_BESIDE_AN_HEIR: u64 = 1_000_000;
+const LONGEST_PAUSE_BEHIND_HEIR: u64 = 1_000_000;
 
 /// Looks at a held lock before the first sleep: most are held for less than a sleep takes.
 const N_SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
@@ -238,15 +238,21 @@ impl<'a> Waiter<'a> {
     fn wait(&mut self, deadline: u64) -> Result<Acquired, NotAcquired> {
         let began = monotonic_nanos();
         let mut n_spins_left = N_SPINS;
+        // When to ask whether those in the way live: that takes microseconds. By the clock, and not whenever a sleep was
+        // as long as it should be, since signals can cut every sleep short.
         let mut pause = FIRST_PAUSE;
-        // Whether to ask if those in the way live: that takes microseconds, and is done once a pause.
-        let mut asks = false;
+        let mut next_look = began + pause;
         loop {
             let bell = self.lock.bell.load(Ordering::Acquire);
             let word = self.lock.holder.load(Ordering::Acquire);
             let now = monotonic_nanos();
             let is_last = now >= deadline;
-            if self.may_take(word, now, asks || is_last) {
+            let asks = is_last || now >= next_look;
+            if asks {
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                next_look = now + pause;
+            }
+            if self.may_take(word, now, asks) {
                 if let Some(acquired) = self.take(word) {
                     return Ok(acquired);
                 }
@@ -263,21 +269,15 @@ impl<'a> Waiter<'a> {
             if now - began >= HEIR_AFTER {
                 self.become_heir(asks);
             }
-            asks = false;
             if !self.mark_contended(word) {
                 continue;
             }
-            let longest = match self.behind_heir_since {
-                Some(_) => pause.min(LONGEST_PAUSE_BESIDE_AN_HEIR),
-                None => pause,
-            };
-            let pause_now = longest.min(deadline - now);
-            futex::wait(&self.lock.bell, bell, Some(Duration::from_nanos(pause_now)));
-            self.has_slept = true;
-            asks = monotonic_nanos() - now >= longest;
-            if asks {
-                pause = (pause * 2).min(LONGEST_PAUSE);
+            if self.behind_heir_since.is_some() {
+                next_look = next_look.min(now + LONGEST_PAUSE_BEHIND_HEIR);
             }
+            let time = Duration::from_nanos(next_look.min(deadline) - now);
+            futex::wait(&self.lock.bell, bell, Some(time));
+            self.has_slept = true;
         }
     }
 
@@ -313,13 +313,14 @@ impl<'a> Waiter<'a> {
         Some(self.lock.settle(has_died))
     }
 
-    /// The mark is made anew even where it stands: the exchange says that the lock is still held as it was seen, so
-    /// that whoever lets go later sees the mark, and this waiter as heir.
+    /// Whether the lock is held, or reserved, as it was seen, and whoever lets go will see that somebody sleeps.
     fn mark_contended(&self, word: u64) -> bool {
-        self.lock
-            .holder
-            .compare_exchange(word, word | CONTENDED, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+        word & CONTENDED != 0
+            || self
+                .lock
+                .holder
+                .compare_exchange(word, word | CONTENDED, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     fn become_heir(&mut self, asks: bool) {

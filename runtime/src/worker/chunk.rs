@@ -134,16 +134,18 @@ impl<'board> Chunk<'board> {
             return self.count();
         }
         let mut encoder = Encoder::with_buffer(std::mem::take(&mut self.buffer)).giving(self.tag);
-        let encoded = R::encode(result, &mut encoder);
-        self.passengers = encoder.take_passengers();
-        if !self.passengers.is_empty() {
-            self.row.progress.gives.store(1, Ordering::Relaxed);
-        }
-        let stored = match encoded {
+        let stored = match R::encode(result, &mut encoder) {
             Ok(()) if fixed_output.is_some() => self.fill(room.cell(self.next), &encoder),
             Ok(()) => self.store(&room, &encoder),
             Err(error) => Err(error.to_string()),
         };
+        if stored.is_err() {
+            encoder.recall_passengers();
+        }
+        self.passengers = encoder.take_passengers();
+        if !self.passengers.is_empty() {
+            self.row.progress.gives.store(1, Ordering::Relaxed);
+        }
         self.buffer = encoder.into_buffer();
         match stored {
             Ok(()) => self.count(),

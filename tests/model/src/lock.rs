@@ -144,17 +144,17 @@ fn deaths(mortal: Manner, survivor: Manner, preemptions: usize) {
 
 #[test]
 fn a_death_at_any_step_frees_the_lock_and_is_told_once() {
-    deaths(BY_ITSELF, BY_ITSELF, 4);
+    deaths(BY_ITSELF, BY_ITSELF, 3);
 }
 
 #[test]
 fn a_death_of_an_heir_at_any_step_frees_the_lock() {
-    deaths(OLD_BY_ITSELF, BY_ITSELF, 4);
+    deaths(OLD_BY_ITSELF, BY_ITSELF, 3);
 }
 
 #[test]
 fn a_death_beside_an_heir_at_any_step_frees_the_lock() {
-    deaths(BY_ITSELF, OLD_BY_ITSELF, 4);
+    deaths(BY_ITSELF, OLD_BY_ITSELF, 3);
 }
 
 /// Process 3 has died with the lock; one that is killed on the way and one that lives both want it.

@@ -113,6 +113,25 @@ fn a_killed_holder_is_told_to_the_next_and_once() {
 }
 
 #[test]
+fn a_waiter_whose_every_sleep_is_cut_short_still_learns_of_the_death() {
+    watched(|| {
+        with_shared_page(|Page { lock, .. }| {
+            let holder = holding_child(lock);
+            let _rings = in_child(|| {
+                loop {
+                    lock.ring(u32::MAX);
+                    thread::sleep(Duration::from_micros(100));
+                }
+            });
+            let waiter = in_child(|| assert_eq!(lock.acquire(None), OWNER_DIED));
+            wait_until(|| (lock.heir.load(Relaxed) >> 32) as u32 == waiter.pid());
+            holder.kill();
+            waiter.succeeds();
+        });
+    });
+}
+
+#[test]
 fn a_panic_that_a_death_hides_is_not_told_later() {
     watched(|| {
         with_shared_page(|Page { lock, .. }| {
@@ -357,7 +376,6 @@ fn a_waiter_that_has_waited_long_is_next() {
             });
             wait_until(|| (lock.heir.load(Relaxed) >> 32) as u32 == waiter.pid());
             lock.release(false);
-            // Not so if this thread were faster than a sleeper wakes; the heir may be late, though, by its own time.
             while lock.try_acquire() == TIMED_OUT {
                 thread::yield_now();
             }
@@ -400,18 +418,19 @@ fn words_of_garbage_hang_nobody() {
 }
 
 #[test]
-fn a_fresh_child_holds_by_itself_while_the_parent_holds_nothing() {
+fn a_forked_child_waits_for_its_parent_and_then_holds_by_itself() {
     watched(|| {
-        with_shared_page(|Page { lock, .. }| {
+        with_shared_page(|Page { lock, words, .. }| {
             assert_eq!(lock.acquire(None), CLEAN);
             let child = in_child(|| {
                 assert!(!lock.is_held_by_this_thread());
                 assert_eq!(lock.try_acquire(), TIMED_OUT);
+                words[0].store(1, Release);
                 assert_eq!(lock.acquire(None), CLEAN);
                 assert_eq!(lock.acquire(None), ALREADY_HELD);
                 lock.release(false);
             });
-            thread::sleep(Duration::from_millis(3));
+            wait_until(|| words[0].load(Acquire) == 1);
             lock.release(false);
             child.succeeds();
         });
