@@ -41,6 +41,7 @@ fn multiply(table: &Array<u32>, n_columns: usize) {
     }
 }
 
+#[expect(clippy::approx_constant, reason = "the tutorial's number, not pi")]
 fn main() -> Result<(), Box<dyn Error>> {
     let value1 = Value::new(0)?;
     let value2 = Value::new(3.14)?;
@@ -48,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     spawn!(change(&value1, &value2, &array))?.join()?;
     println!("{}", value1.get());
     println!("{}", value2.get());
-    println!("{:?}", *array.lock()?);
+    println!("{:?}", array.to_vec());
 
     let n_columns = 5;
     let table = Array::zeroed(3 * n_columns)?;

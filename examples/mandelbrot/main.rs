@@ -20,14 +20,13 @@
 
 mod picture;
 
-use std::error::Error;
 use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use procession::{Array, ArrayChunk, Pool, SharedSlice, pool_map, process_job};
+use procession::{Array, ArrayChunk, Error, Pool, SharedSlice, pool_map, process_job};
 use procession_examples::ending;
 
 use picture::{Picture, Pixel};
@@ -37,29 +36,25 @@ const USAGE: &str = "usage: mandelbrot [--size WIDTHxHEIGHT] [--out FILE] [--wor
 const CHUNKS_PER_WORKER: usize = 32;
 
 #[process_job]
-fn draw(picture: Picture, first: usize, mut pixels: ArrayChunk<Pixel>) -> ArrayChunk<Pixel> {
+fn draw(picture: Picture, mut pixels: ArrayChunk<Pixel>) -> ArrayChunk<Pixel> {
+    let first = pixels.range().start;
     picture.draw(first, &mut pixels);
     pixels
 }
 
-fn draw_in_workers(picture: Picture, pool: &Pool) -> Result<SharedSlice<Pixel>, Box<dyn Error>> {
+fn draw_in_workers(picture: Picture, pool: &Pool) -> Result<SharedSlice<Pixel>, Error> {
     let pixels = Array::<Pixel>::zeroed(picture.n_pixels())?;
     let chunks = pixels.into_chunks(pool.workers() * CHUNKS_PER_WORKER)?;
-    let mut next = 0;
-    let parts = chunks.into_iter().map(|chunk| {
-        let first = next;
-        next += chunk.len();
-        (picture, first, chunk)
-    });
-    let drawn = pool_map!(in pool, draw, parts)?;
-    Ok(Array::from_chunks(drawn)?.freeze()?)
+    let parts = chunks.into_iter().map(|chunk| (picture, chunk));
+    let drawn = pool_map!(in pool, draw, parts, chunk_size = 1)?;
+    Array::from_chunks(drawn)?.freeze()
 }
 
 fn main() -> ExitCode {
     ending::exit_code("mandelbrot", run())
 }
 
-fn run() -> Result<ExitCode, Box<dyn Error>> {
+fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let Some(options) = Options::from_arguments()? else {
         println!("{USAGE}");
         return Ok(ExitCode::SUCCESS);
@@ -92,7 +87,7 @@ struct Options {
 
 impl Options {
     /// `None`: only help was asked for.
-    fn from_arguments() -> Result<Option<Self>, Box<dyn Error>> {
+    fn from_arguments() -> Result<Option<Self>, Box<dyn std::error::Error>> {
         use lexopt::prelude::*;
         let mut options = Self {
             picture: Picture {
@@ -118,7 +113,12 @@ impl Options {
     }
 
     /// Tells who has drawn the pixels and for how long, and writes them to the file.
-    fn show(&self, pixels: &[Pixel], drawn_in: Duration, by: &str) -> Result<(), Box<dyn Error>> {
+    fn show(
+        &self,
+        pixels: &[Pixel],
+        drawn_in: Duration,
+        by: &str,
+    ) -> Result<(), Box<dyn std::error::Error>> {
         let Picture { width, height } = self.picture;
         println!(
             "{width} x {height} pixels, {:.1} MB, drawn by {by} in {:.3} s",
@@ -133,7 +133,7 @@ impl Options {
     }
 
     /// Gives the length of the file.
-    fn write(&self, pixels: &[Pixel]) -> Result<u64, Box<dyn Error>> {
+    fn write(&self, pixels: &[Pixel]) -> Result<u64, Box<dyn std::error::Error>> {
         let file = BufWriter::new(File::create(&self.out)?);
         let mut encoder = png::Encoder::new(file, self.picture.width, self.picture.height);
         encoder.set_color(png::ColorType::Rgb);
