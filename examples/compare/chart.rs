@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-const WIDTH: u32 = 40;
+const WIDTH: usize = 40;
 
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
@@ -20,24 +20,25 @@ pub(crate) struct Bar {
 /// The lines of the chart, each with its end.
 pub(crate) fn draw(bars: &[Bar]) -> String {
     let longest = bars.iter().map(|bar| bar.elapsed).max().unwrap_or_default();
-    let mut chart = format!("{:56}each worker's CPU time\n", "");
+    let mut chart = format!(
+        "{:12}{:WIDTH$} {:>9}   CPU time of each worker\n",
+        "", "", "elapsed"
+    );
     for bar in bars {
+        let elapsed = bar.elapsed.as_secs_f64();
         let [first, second] = bar.cpu_times.map(|time| time.as_secs_f64());
-        let block = block(bar.elapsed, longest);
-        let n_columns = WIDTH as usize;
+        let block = block(elapsed / longest.as_secs_f64());
         writeln!(
             chart,
-            "{:>11} {block:n_columns$} {:.3} s {first:.3} s, {second:.3} s",
-            bar.name,
-            bar.elapsed.as_secs_f64()
+            "{:>11} {block:WIDTH$} {elapsed:7.3} s   {first:.3} s, {second:.3} s",
+            bar.name
         )
         .expect("a string takes any text");
     }
     chart
 }
 
-fn block(elapsed: Duration, longest: Duration) -> String {
-    let share = elapsed.as_secs_f64() / longest.as_secs_f64().max(f64::MIN_POSITIVE);
-    let n_eighths = (share * f64::from(WIDTH * 8)).round() as usize;
+fn block(share: f64) -> String {
+    let n_eighths = (share * (WIDTH * 8) as f64).round() as usize;
     "█".repeat(n_eighths / 8) + EIGHTHS[n_eighths % 8]
 }
