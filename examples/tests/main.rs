@@ -3,8 +3,13 @@
 mod watchdog;
 
 mod checksum;
+mod compare;
+mod lock;
+mod mandelbrot;
 mod pool;
 mod process;
+mod queue;
+mod shared;
 mod survey;
 
 use std::fs;
