@@ -82,7 +82,8 @@ impl Ring {
         let bound = shared.bound.load(Ordering::Relaxed);
         Ok(Self {
             bytes,
-            bound: u32::try_from(bound).unwrap_or(u32::MAX),
+            // 0 would be a queue that nobody could ever put into.
+            bound: u32::try_from(bound).unwrap_or(u32::MAX).max(1),
         })
     }
 
