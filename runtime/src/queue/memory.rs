@@ -22,7 +22,7 @@ use super::ring::{Ring, SKIP};
 const TURN: u32 = 256 << 10;
 
 /// The length of the kept piece, in bytes.
-const KEPT: u32 = 4 << 20;
+const KEPT: u32 = 16 << 20;
 
 /// Memory is given back in steps of so many bytes.
 const STEP: u32 = 256 << 10;

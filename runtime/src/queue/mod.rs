@@ -43,7 +43,7 @@ use crate::shared::{Label, travel};
 /// - Every message is got once. A process that is killed inside `put` or `get` loses at most its own message; nobody
 ///   else notices.
 /// - [`bounded`](Self::bounded) queues make [`put`](Self::put) wait for room; those of [`new`](Self::new) grow.
-/// - It takes the memory of what waits in it, and keeps up to about 4 MiB of what it once had.
+/// - It takes the memory of what waits in it, and keeps up to about 16 MiB of what it once had.
 /// - A process that is stopped (SIGSTOP) in the middle of a `put` or a `get` holds up those who do the same until it goes on.
 ///
 /// A queue without bound and without [`close`](Self::close) never tells a consumer that all is done: close it, or put a
