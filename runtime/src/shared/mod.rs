@@ -12,6 +12,7 @@ mod layout;
 mod lock_error;
 mod shareable;
 mod slice;
+mod sole;
 mod table;
 #[cfg(test)]
 mod testing;
