@@ -23,6 +23,9 @@ mod call;
 mod pool_map;
 mod spawn;
 
+// The derive: parse, check, expand.
+mod shareable;
+
 // Shared.
 mod errors;
 mod path;
@@ -54,4 +57,10 @@ pub fn spawn(input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn job(input: TokenStream) -> TokenStream {
     call::job(input.into()).into()
+}
+
+/// Documented on the trait of the same name in the `procession` crate.
+#[proc_macro_derive(Shareable, attributes(shareable))]
+pub fn shareable(item: TokenStream) -> TokenStream {
+    shareable::shareable(item.into()).into()
 }

@@ -93,7 +93,10 @@ pub use pool::{JobHandle, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats
 pub use process::Process;
 #[doc = include_str!("process_job.md")]
 pub use procession_macros::process_job;
-pub use shared::{Array, ArrayChunk, ArrayGuard, LockError, Shareable, SharedSlice};
+pub use shared::{
+    Array, ArrayChunk, ArrayGuard, Atomic, LockError, Shareable, SharedSlice, Value, ValueGuard,
+};
+pub use sync::{Event, Lock, LockGuard};
 pub use sys::start::init;
 
 /// Starts the supervisor now instead of at first use.
@@ -119,6 +122,7 @@ pub fn start() -> Result<(), Error> {
 pub mod __private {
     pub use std::marker::PhantomData;
 
+    pub use bytemuck::{Pod, Zeroable};
     pub use procession_macros::{job, pool_map, spawn};
 
     pub use crate::argument::{ByReference, ByValue};
@@ -129,5 +133,6 @@ pub mod __private {
     };
     pub use crate::job::{Defaults, Job};
     pub use crate::pool::MapOptions;
+    pub use crate::shared::Shareable;
     pub use crate::worker::Chunk;
 }

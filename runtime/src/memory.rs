@@ -14,7 +14,7 @@
 
 use std::io;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize};
 
 use crate::sys::{Fd, Mapping, memfd};
 
@@ -30,6 +30,14 @@ pub(crate) unsafe trait Words {}
 unsafe impl Words for AtomicU32 {}
 // SAFETY: one atomic.
 unsafe impl Words for AtomicU64 {}
+// SAFETY: one atomic.
+unsafe impl Words for AtomicI32 {}
+// SAFETY: one atomic.
+unsafe impl Words for AtomicI64 {}
+// SAFETY: one atomic.
+unsafe impl Words for AtomicIsize {}
+// SAFETY: one atomic.
+unsafe impl Words for AtomicUsize {}
 // SAFETY: an array has the elements' bytes and no others.
 unsafe impl<W: Words, const N: usize> Words for [W; N] {}
 

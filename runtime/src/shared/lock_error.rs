@@ -14,6 +14,9 @@ use crate::sync::{Acquired, NotAcquired};
 /// which drops the guard and so releases the lock. Either way it is told once; the next one who acquires it
 /// finds nothing special.
 ///
+/// Guards stay on their thread, and so does this error. Where an error has to be `Send`, as for `anyhow`, make it an
+/// [`Error`] first: `lock.acquire().map_err(procession::Error::from)?`.
+///
 /// ```
 /// use procession::{Lock, LockError};
 ///

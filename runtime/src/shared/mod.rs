@@ -1,12 +1,69 @@
 //! Shared memory: values and arrays that many processes see.
+//!
+//! Everything here is a *handle*: cheap to clone, and passed to jobs like any argument, by value or by reference, alone or inside
+//! a struct, also as a result. What it stands for lies in anonymous memory that all processes of the program have, and
+//! goes when the last handle does; nothing has a name in the file system, so a `kill -9` of anybody leaves nothing behind.
+//!
+//! ```
+//! use procession::{Value, pool_map, process_job};
+//!
+//! #[process_job]
+//! fn measure(highest: &Value<f64>, x: f64) {
+//!     highest.update(|highest| *highest = highest.max(x * x));
+//! }
+//!
+//! let highest = Value::new(0.0)?;
+//! pool_map!(measure, [1.0, -3.0, 2.0].map(|x| (&highest, x)))?;
+//! assert_eq!(highest.get(), 9.0);
+//! # Ok::<(), procession::Error>(())
+//! ```
+//!
+//! # The memory model
+//!
+//! What is shared is plain data ([`Shareable`](trait@Shareable)): every pattern of bytes is a value, so no process can make it
+//! invalid for another. It is read and written by the holder of its lock, and what one holder wrote the next one sees.
+//! References into shared memory are given out only where nobody else can be writing: by a guard, or by a handle that is alone by
+//! construction. Without a lock there is [`Atomic`], whose operations are those of [`std::sync::atomic`], between
+//! processes as between threads. That is all there is.
+//!
+//! A lock whose holder is killed is acquired by the next one, who is told: see [`LockError`]. Locking what one holds already
+//! is an error, not a hang.
+//!
+//! # Coming from Python
+//!
+//! | Python | here |
+//! |---|---|
+//! | `v = mp.Value('i', 0)` | `let v = Value::new(0_i32)?` |
+//! | `v.value`, `v.value = 3` | `v.get()`, `v.set(3)` |
+//! | `with v.get_lock(): v.value += 1` | `v.update(\|v\| *v += 1)`, or [`Value::lock`] |
+//! | `mp.Value(Point, 1, 2)`, a `ctypes.Structure` | a struct with `#[derive(Clone, Copy, Shareable)] #[repr(C)]` |
+//! | `v.value += 1` with `mp.Value('i', lock=False)` | [`Atomic`], which loses no addition |
+//! | `mp.Lock()`, `with lock:` | [`Lock`](crate::Lock), `let _guard = lock.acquire()?` |
+//! | `mp.Event()` | [`Event`](crate::Event) |
+//!
+//! | type code | `ctypes` | Rust |
+//! |---|---|---|
+//! | `'b'`, `'B'` | `c_byte`, `c_ubyte` | `i8`, `u8` |
+//! | `'h'`, `'H'` | `c_short`, `c_ushort` | `i16`, `u16` |
+//! | `'i'`, `'I'` | `c_int`, `c_uint` | `i32`, `u32` |
+//! | `'l'`, `'L'` | `c_long`, `c_ulong` | `i64`, `u64` (`isize`, `usize` on every Linux) |
+//! | `'q'`, `'Q'` | `c_longlong`, `c_ulonglong` | `i64`, `u64` |
+//! | `'f'`, `'d'` | `c_float`, `c_double` | `f32`, `f64` |
+//! | `'u'`, `'w'` | `c_wchar` | `u32`: `u32::from(letter)` and `char::from_u32(number)` |
+//! | `'c'` | `c_char` | `u8` |
+//! | | `c_bool` | `u8`, 0 or 1 |
+//! | | `c_ssize_t`, `c_size_t` | `isize`, `usize` |
+//! | | `c_int * 3` | `[i32; 3]` |
 
 mod arena;
 mod array;
 mod array_guard;
+mod atomic;
 mod block;
 mod chunk;
 mod claim;
 mod division;
+pub(crate) mod fixed;
 mod holders;
 mod layout;
 mod lock_error;
@@ -17,12 +74,14 @@ mod table;
 #[cfg(test)]
 mod testing;
 pub(crate) mod travel;
+mod value;
 
 pub use array::Array;
 pub use array_guard::ArrayGuard;
-#[expect(unused_imports, reason = "the handles follow")]
+pub use atomic::{Atomic, AtomicInteger};
 pub(crate) use block::{Block, Label};
 pub use chunk::ArrayChunk;
 pub use lock_error::LockError;
 pub use shareable::Shareable;
 pub use slice::SharedSlice;
+pub use value::{Integer, Value, ValueGuard};

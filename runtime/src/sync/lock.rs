@@ -1,0 +1,272 @@
+//! The mutual exclusion of processes as users meet it: [`Lock`] and its guard.
+//!
+//! Responsible for guards: who releases what, and what the next one is told. How a lock is acquired, and how the death of
+//! its holder is found out, is the [raw lock](super::RawLock)'s affair.
+//!
+//! Invariants: a guard keeps its block alive and stays on its thread. A copy of a guard in a forked child holds nothing: the
+//! raw lock knows its holder's process, and dropping the copy changes nothing.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::RawLock;
+use crate::error::Error;
+use crate::shared::{Block, LockError, fixed, travel};
+
+/// A lock that one thread of one process holds at a time.
+///
+/// It guards whatever its users agree upon: a file, a device, several shared things at once. (A
+/// [`Value`](crate::Value) and an [`Array`](crate::Array) have locks of their own.) A handle: cheap to clone, to be passed
+/// to jobs by value or by reference. The holder's death does not hang anybody: who waits acquires the lock, and is told by
+/// [`LockError::OwnerDied`].
+///
+/// ```
+/// use procession::{Error, Lock, pool_map, process_job};
+///
+/// #[process_job]
+/// fn append(lock: &Lock, line: u32) -> Result<(), String> {
+///     let _guard = lock.acquire().map_err(|error| error.to_string())?;
+///     // … alone at work on a file
+///     Ok(())
+/// }
+///
+/// let lock = Lock::new()?;
+/// let ends = pool_map!(append, (0..4).map(|line| (&lock, line)))?;
+/// assert_eq!(ends, [Ok(()), Ok(()), Ok(()), Ok(())]);
+/// # Ok::<(), procession::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Lock {
+    block: Arc<Block>,
+}
+
+impl Lock {
+    /// A lock that nobody holds.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`ErrorKind::System`](crate::ErrorKind::System), where shared memory cannot be had.
+    ///
+    /// ```
+    /// let lock = procession::Lock::new()?;
+    /// assert_eq!(lock.holder(), None);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn new() -> Result<Self, Error> {
+        let block = fixed::new::<Self>(size_of::<RawLock>())?;
+        Ok(Self { block })
+    }
+
+    /// Waits for the lock, however long.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::OwnerDied`] and [`LockError::Poisoned`] have the guard with them: the lock is held, and what it guards
+    /// may be in the middle of a change. [`LockError::AlreadyHeld`]: by this very thread.
+    ///
+    /// ```
+    /// let lock = procession::Lock::new()?;
+    /// let guard = lock.acquire()?;
+    /// assert_eq!(lock.holder(), Some(std::process::id()));
+    /// drop(guard);
+    /// assert_eq!(lock.holder(), None);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn acquire(&self) -> Result<LockGuard, LockError<LockGuard>> {
+        Held::acquire(&self.block, LockGuard::new)
+    }
+
+    /// Acquires the lock if it is free; `None` if not.
+    ///
+    /// # Errors
+    ///
+    /// As of [`acquire`](Self::acquire).
+    ///
+    /// ```
+    /// let lock = procession::Lock::new()?;
+    /// let guard = lock.try_acquire()?;
+    /// assert!(guard.is_some());
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn try_acquire(&self) -> Result<Option<LockGuard>, LockError<LockGuard>> {
+        Held::try_acquire(&self.block, LockGuard::new)
+    }
+
+    /// Waits for the lock, for so long at the most; `None` if it was held all the while.
+    ///
+    /// # Errors
+    ///
+    /// As of [`acquire`](Self::acquire).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let lock = procession::Lock::new()?;
+    /// let guard = lock.acquire()?;
+    /// let other = std::thread::scope(|scope| {
+    ///     let waits = || lock.acquire_timeout(Duration::from_millis(5)).unwrap().is_some();
+    ///     scope.spawn(waits).join().unwrap()
+    /// });
+    /// assert!(!other);
+    /// # drop(guard);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn acquire_timeout(
+        &self,
+        timeout: Duration,
+    ) -> Result<Option<LockGuard>, LockError<LockGuard>> {
+        Held::acquire_timeout(&self.block, timeout, LockGuard::new)
+    }
+
+    /// The pid of the process that holds the lock, or has died with it: news of a moment, for logs.
+    ///
+    /// ```
+    /// let lock = procession::Lock::new()?;
+    /// let guard = lock.acquire()?;
+    /// assert_eq!(lock.holder(), Some(std::process::id()));
+    /// # drop(guard);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn holder(&self) -> Option<u32> {
+        raw_lock(&self.block).holder()
+    }
+}
+
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock")
+            .field("holder", &self.holder())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Serialize for Lock {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        travel::serialize(&self.block, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Lock {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let block = fixed::deserialize::<Self, D>(size_of::<RawLock>(), from)?;
+        Ok(Self { block })
+    }
+}
+
+/// Holds a [`Lock`] until it is dropped.
+///
+/// It stays on its thread. Dropped by a panic, it leaves the lock [poisoned](LockError::Poisoned). Forgotten
+/// ([`std::mem::forget`]), the lock stays held until the process ends; whoever waits then is told that the owner died. A
+/// copy of it in a forked child holds nothing and releases nothing.
+///
+/// ```
+/// let lock = procession::Lock::new()?;
+/// let guard: procession::LockGuard = lock.acquire()?;
+/// drop(guard); // releases
+/// # Ok::<(), procession::Error>(())
+/// ```
+#[must_use = "the lock is released where the guard is dropped: bind it to a name, such as `_guard`"]
+pub struct LockGuard {
+    held: Held,
+}
+
+impl LockGuard {
+    fn new(held: Held) -> Self {
+        Self { held }
+    }
+}
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        self.held.leaves_poison = self.held.is_dropped_by_panic();
+    }
+}
+
+impl fmt::Debug for LockGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockGuard").finish_non_exhaustive()
+    }
+}
+
+fn raw_lock(block: &Block) -> &RawLock {
+    block.words(0)
+}
+
+/// A block whose first bytes are a [`RawLock`] that this thread holds. Releases it when dropped.
+///
+/// What every guard is made of.
+pub(crate) struct Held {
+    pub(crate) block: Arc<Block>,
+    /// Whether the next holder is to hear of a panic.
+    pub(crate) leaves_poison: bool,
+    was_panicking: bool,
+    /// Holding is an affair of one thread.
+    _not_send: PhantomData<MutexGuard<'static, ()>>,
+}
+
+impl Held {
+    fn new(block: &Arc<Block>) -> Self {
+        Self {
+            block: Arc::clone(block),
+            leaves_poison: false,
+            was_panicking: thread::panicking(),
+            _not_send: PhantomData,
+        }
+    }
+
+    pub(crate) fn acquire<G>(
+        block: &Arc<Block>,
+        guard: impl Fn(Self) -> G,
+    ) -> Result<G, LockError<G>> {
+        loop {
+            // Without a deadline nothing times out.
+            let attempt = raw_lock(block).acquire(None);
+            if let Some(guard) = LockError::after(attempt, || guard(Self::new(block)))? {
+                return Ok(guard);
+            }
+        }
+    }
+
+    pub(crate) fn try_acquire<G>(
+        block: &Arc<Block>,
+        guard: impl FnOnce(Self) -> G,
+    ) -> Result<Option<G>, LockError<G>> {
+        let attempt = raw_lock(block).try_acquire();
+        LockError::after(attempt, || guard(Self::new(block)))
+    }
+
+    pub(crate) fn acquire_timeout<G>(
+        block: &Arc<Block>,
+        timeout: Duration,
+        guard: impl FnOnce(Self) -> G,
+    ) -> Result<Option<G>, LockError<G>> {
+        // A moment past the end of the clock never comes.
+        let deadline = Instant::now().checked_add(timeout);
+        let attempt = raw_lock(block).acquire(deadline);
+        LockError::after(attempt, || guard(Self::new(block)))
+    }
+
+    /// Whether a panic that began since it was acquired is what drops it.
+    pub(crate) fn is_dropped_by_panic(&self) -> bool {
+        thread::panicking() && !self.was_panicking
+    }
+
+    /// `false` in a forked copy.
+    pub(crate) fn is_held(&self) -> bool {
+        raw_lock(&self.block).is_held_by_this_thread()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        raw_lock(&self.block).release(self.leaves_poison);
+    }
+}
+
+#[cfg(test)]
+mod tests;
