@@ -36,7 +36,7 @@ use crate::sync::{Acquired, NotAcquired, RawLock};
 /// use procession::{Array, process_job, spawn};
 ///
 /// #[process_job]
-/// fn double(array: Array<i32>) -> Result<(), String> {
+/// fn double(array: &Array<i32>) -> Result<(), String> {
 ///     let mut elements = array.lock().map_err(|error| error.to_string())?;
 ///     elements.iter_mut().for_each(|x| *x *= 2);
 ///     Ok(())
