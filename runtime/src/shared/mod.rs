@@ -69,6 +69,7 @@ mod layout;
 mod lock_error;
 mod shareable;
 mod slice;
+mod sole;
 mod table;
 #[cfg(test)]
 mod testing;
