@@ -40,6 +40,9 @@
 //! stopped or survived; where a C library is not thread-safe; where code has one global state or a lock of its own,
 //! as Python has.
 //!
+//! Each way is taken three times and the fastest run counts: in release builds the loop takes a nanosecond a step, and
+//! whatever else the machine does would be longer than the bars.
+//!
 //! The sum has more digits than a `u64`: Python's integers grow, here it is a `u128`, and exact. Run it with
 //! `cargo run --release -p procession-examples --bin compare`; `-- --steps N` adds up fewer or more.
 
@@ -56,6 +59,9 @@ use procession::{Queue, process_job, spawn};
 use procession_examples::ending;
 
 use chart::Bar;
+
+/// Of which the fastest counts.
+const N_RUNS: u32 = 3;
 
 const USAGE: &str = "usage: compare [--steps N]";
 
@@ -109,6 +115,33 @@ const WAYS: [(&str, Way); 3] = [
     ("multicore", multicore),
 ];
 
+/// The sum, and the run that took the least time: whatever else the machine does only adds to it.
+fn fastest(name: &'static str, way: Way, steps: u32) -> Result<(u128, Bar), Box<dyn Error>> {
+    let run = || -> Result<(u128, Bar), Box<dyn Error>> {
+        let begin = Instant::now();
+        let q = Queue::new()?;
+        let cpu_times = way(&q, steps)?;
+        let (res1, res2) = (q.get()?, q.get()?);
+        let elapsed = begin.elapsed();
+        Ok((
+            res1 + res2,
+            Bar {
+                name,
+                elapsed,
+                cpu_times,
+            },
+        ))
+    };
+    let mut fastest = run()?;
+    for _ in 1..N_RUNS {
+        let next = run()?;
+        if next.1.elapsed < fastest.1.elapsed {
+            fastest = next;
+        }
+    }
+    Ok(fastest)
+}
+
 fn main() -> ExitCode {
     ending::exit_code("compare", run())
 }
@@ -124,17 +157,9 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
 
     let mut bars = Vec::new();
     for (name, way) in WAYS {
-        let begin = Instant::now();
-        let q = Queue::new()?;
-        let cpu_times = way(&q, steps)?;
-        let (res1, res2) = (q.get()?, q.get()?);
-        let elapsed = begin.elapsed();
-        println!("{name}: {}", res1 + res2);
-        bars.push(Bar {
-            name,
-            elapsed,
-            cpu_times,
-        });
+        let (sum, bar) = fastest(name, way, steps)?;
+        println!("{name}: {sum}");
+        bars.push(bar);
     }
     println!();
     print!("{}", chart::draw(&bars));

@@ -75,7 +75,7 @@ impl<'l> Row<'l> {
 }
 
 #[test]
-fn twice_the_steps_take_more_cpu_time() {
+fn ten_times_the_steps_take_more_cpu_time() {
     // A formula in place of the loop would take none, however many steps.
     let cpu_time = |steps: &str| {
         let ended = compare(&["--steps", steps]);
