@@ -33,8 +33,9 @@
 //!
 //! There processes win and threads are no faster than one call after the other, for only the thread that holds the
 //! interpreter's lock (the GIL) runs. Rust has no such lock: two threads are two cores at work, exactly as two processes are,
-//! and the bars come out alike, the processes' longer by the few milliseconds that it takes to make them. Look at the CPU time
-//! of the workers, too: it is the same in all three ways, and only in the first do they follow one another.
+//! and the bars come out alike, the processes' longer by the milliseconds that it takes to make them. The CPU time
+//! of the workers is the same in all three ways; divided by the time elapsed it says how many cores were at work. (Where
+//! other programs want the cores too, it is less than two.)
 //!
 //! So for speed alone take threads. Processes are right where a job may crash, hang, leak or eat memory and must be
 //! stopped or survived; where a C library is not thread-safe; where code has one global state or a lock of its own,
@@ -71,7 +72,7 @@ fn job(q: &Queue<u128>, steps: u32) -> Duration {
     let begin = cpu_time();
     let mut res = 0;
     for i in 0..steps {
-        // Unseen, `i` is any number. Otherwise the compiler may find the formula of the whole sum.
+        // Unseen, `i` is any number. Otherwise the compiler finds the formula of the whole sum, and takes no time.
         let i = u128::from(black_box(i));
         res += i + i.pow(2) + i.pow(3);
     }
