@@ -262,6 +262,9 @@ impl<T: ByValue> Queue<T> {
     fn put_within(&self, message: T, patience: Patience) -> Result<(), QueueError> {
         let mut encoder = Encoder::new().giving(self.ring.block().id());
         T::encode(&message, &mut encoder).inspect_err(|_| encoder.recall_passengers())?;
+        if !encoder.passengers().is_empty() {
+            self.ring.block().note_names();
+        }
         let attempt = || match self.ring.put(&encoder, patience.deadline()) {
             Err(QueueError::Full) => Ok(None),
             other => other.map(Some),

@@ -62,6 +62,8 @@ pub(super) struct Header {
     /// Large blocks: a child of some holder has it by inheritance, of which nobody knows how long.
     is_inherited: AtomicU32,
     id: AtomicU64,
+    /// Large blocks: names lie in the payload, for which the registry keeps memory under this block's id.
+    has_names: AtomicU32,
 }
 
 #[expect(unsafe_code, reason = "vouches for a type")]
@@ -339,6 +341,11 @@ impl Block {
         self.header().n_given.load(Ordering::Acquire) > 0
     }
 
+    /// Notes that names given under this large block's id as their tag will lie in it. With its last handle they are let go.
+    pub(crate) fn note_names(&self) {
+        self.header().has_names.store(1, Ordering::Relaxed);
+    }
+
     /// Notes that a child has inherited all blocks of this process: nobody knows how long it needs them.
     pub(crate) fn note_inheritance() {
         for block in table::get().living() {
@@ -527,6 +534,9 @@ impl Drop for Block {
                     && header.is_inherited.load(Ordering::Relaxed) == 0
                     && holders.is_empty();
                 if is_last {
+                    if header.has_names.load(Ordering::Relaxed) != 0 {
+                        door::let_go(0, mapped.id);
+                    }
                     // Other processes may have it mapped still, without a handle, against the next time.
                     let _ = self.discard(0, self.len);
                 }
