@@ -178,6 +178,8 @@ static LEAKED: Mutex<Option<&'static mut [u64]>> = Mutex::new(None);
 
 #[process_job]
 fn writes_leaked() -> bool {
+    // What is mapped now must not come to lie where the array was.
+    let _others: Vec<_> = (0..64).map(|_| Array::<u64>::zeroed(4)).collect();
     let mut leaked = LEAKED.lock().unwrap_or_else(|error| error.into_inner());
     leaked.as_mut().map(|numbers| numbers[0] = 5).is_some()
 }
