@@ -78,7 +78,7 @@ use crate::sync::{Acquired, NotAcquired, RawLock};
 ///
 /// An array outlives every process but the last that has a handle. Where one is killed while it holds the lock, the next
 /// one to [`lock`](Self::lock) is told so and gets the guard.
-pub struct Array<T: Shareable> {
+pub struct Array<T> {
     block: Arc<Block>,
     /// Of the state for which this handle is good.
     generation: u64,
