@@ -66,6 +66,7 @@ mod division;
 pub(crate) mod fixed;
 mod holders;
 mod layout;
+mod life;
 mod lock_error;
 mod shareable;
 mod slice;
