@@ -78,9 +78,16 @@ impl Defaults {
 
 /// Lets go of arguments that have been sent, and then of what travels beside them.
 pub(crate) fn see_off<T>(passengers: Passengers, sent: T) {
+    // Also where a destructor of the caller's panics: a worker may wait for them.
+    let _departing = Departing(passengers);
     drop(sent);
-    for passenger in passengers {
-        passenger.depart();
+}
+
+struct Departing(Passengers);
+
+impl Drop for Departing {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(|passenger| passenger.depart());
     }
 }
 
