@@ -51,15 +51,19 @@ impl Registry {
         self.door.fd()
     }
 
-    /// Answers one question.
-    pub(super) fn serve(&mut self) {
+    /// Answers one question; false when there will be none any more.
+    pub(super) fn serve(&mut self) -> bool {
         let mut bytes = [0; QUESTION_LEN];
         // A question that could not be received whole is closed with all that came of it, which the asker sees.
         let Ok(received) = self.door.recv(&mut bytes) else {
-            return;
+            return true;
         };
+        // The program is at its end, or a worker gone mad has shut the door.
+        if received.len == 0 {
+            return false;
+        }
         if received.len != QUESTION_LEN {
-            return;
+            return true;
         }
         let mut fds = received.fds.into_iter();
         match Question::from_bytes(&bytes) {
@@ -93,6 +97,7 @@ impl Registry {
             Some(Question::LetGo { id, tag }) => self.let_go(id, tag),
             None => {}
         }
+        true
     }
 
     fn hold(&mut self, id: u64, tag: u64, fd: Fd) -> Result<(), i32> {
@@ -285,6 +290,15 @@ mod tests {
         assert_eq!([hold(2), hold(3)], [Some((0, None)); 2]);
         assert_eq!(hold(4), Some((sys::EMFILE as u64, None)));
         assert_eq!(hold(3), Some((0, None)), "it is there already");
+    }
+
+    #[test]
+    fn a_door_that_is_shut_is_not_served_for_ever() {
+        let (mut registry, door) = registry(8);
+        door.send(&[1], &[]).unwrap();
+        drop(door);
+        assert!(registry.serve());
+        assert!(!registry.serve());
     }
 
     #[test]
