@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
+use std::io;
 use std::mem;
 use std::sync::Arc;
 
@@ -14,6 +15,11 @@ use std::sync::Arc;
 pub(crate) trait Passenger: Any + Send + Sync + fmt::Debug {
     /// The value that it was written from has been dropped, unless somebody else keeps a part of it.
     fn depart(self: Arc<Self>) {}
+
+    /// The bytes, where it is lent, are only sent now: whoever reads them will ask the supervisor that there is by now.
+    fn lend_again(&self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// The bytes are not sent after all: its name in them, given under `tag`, will never be read.
     fn recall(&self, _tag: u64) {}

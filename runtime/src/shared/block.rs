@@ -535,6 +535,28 @@ impl Block {
         is_right.then_some(block).ok_or_else(wrong)
     }
 
+    /// A name that was given will not be read.
+    pub(super) fn recall_unread(name: Name) {
+        if name.place & LARGE_BIT != 0 {
+            // Where this process does not have it, the registry forgets it with the rest of that tag.
+            if let Some(block) = table::get().living_with(name.place) {
+                block.header().receive();
+            }
+            return;
+        }
+        let header = Family::get()
+            .ok()
+            .zip(u32::try_from(name.place).ok())
+            .and_then(|(family, first)| Arena::new(family.arena()).header(first));
+        // Found and dropped as what it is.
+        if let Some(header) = header {
+            drop(Self::find_in_arena(
+                name,
+                Label(header.label.load(Ordering::Relaxed)),
+            ));
+        }
+    }
+
     /// Whether nobody has a large block any more, which this process has just left. If so, nobody will.
     fn is_ended(&self, holders: Holders<'_>) -> bool {
         let header = self.header();
@@ -581,6 +603,13 @@ fn wrong() -> Error {
 }
 
 impl Passenger for Block {
+    fn lend_again(&self) -> io::Result<()> {
+        match &self.home {
+            Home::Arena { .. } => Ok(()),
+            Home::Own { mapped, .. } => mapped.make_known(),
+        }
+    }
+
     fn recall(&self, tag: u64) {
         match &self.home {
             Home::Arena { .. } => {

@@ -7,7 +7,7 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::block::{Block, Label, Name};
-use crate::codec::beside;
+use crate::codec::{Decoder, beside};
 
 pub(crate) fn serialize<S: Serializer>(block: &Arc<Block>, to: S) -> Result<S::Ok, S::Error> {
     let tag = beside::tag().ok_or_else(|| {
@@ -36,4 +36,23 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         tag,
     };
     Block::find(name, label).map_err(D::Error::custom)
+}
+
+/// Bytes of a name, the tag last.
+const NAME_LEN: usize = 20;
+
+/// Recalls the names that were given under this tag in bytes that nobody will read.
+///
+/// What type these are of is not known here. A tag is a number drawn at random, so where it stands there is a name.
+pub(crate) fn recall_unread(tag: u64, bytes: &[u8]) {
+    let is_name = |window: &&[u8]| window.ends_with(&tag.to_le_bytes());
+    for window in bytes.windows(NAME_LEN).filter(is_name) {
+        if let Ok((place, generation, tag)) = Decoder::new(window).value() {
+            Block::recall_unread(Name {
+                place,
+                generation,
+                tag,
+            });
+        }
+    }
 }

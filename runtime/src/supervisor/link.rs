@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::family::Family;
 use super::message::{Reply, Request};
+use crate::codec::Passengers;
 use crate::error::{Error, ErrorKind};
 use crate::pool::Pool;
 use crate::sys::{self, Channel, Fd, Pidfd};
@@ -85,12 +86,22 @@ impl Link {
         joined.map_err(failed)?
     }
 
-    /// Has `make` done by the program's supervisor, once more by the next one where this one dies meanwhile.
+    /// Has `make` done by the program's supervisor, once more by the next one where this one dies meanwhile. What it
+    /// sends lends these passengers.
     pub(crate) fn with_program<T>(
+        lent: &Passengers,
         make: impl Fn(Arc<Self>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        match make(Self::of_program()?) {
-            Err(error) if error.kind() == ErrorKind::PoolGone => make(Self::of_program()?),
+        let attempt = || {
+            let link = Self::of_program()?;
+            // Their names may have been written in the days of the supervisor before.
+            let mut lent = lent.iter();
+            lent.try_for_each(|passenger| passenger.lend_again())
+                .map_err(|e| Error::system("share memory with the supervisor process", e))?;
+            make(link)
+        };
+        match attempt() {
+            Err(error) if error.kind() == ErrorKind::PoolGone => attempt(),
             other => other,
         }
     }
