@@ -1,6 +1,12 @@
-//! What is left of shared memory: after results that nobody reads, deaths, panics, and a supervisor that was killed.
+//! What is left of shared memory after results that nobody reads, deaths, panics, and a supervisor that was killed.
+
+//!
+//! # Safety
+//!
+//! One job shuts sockets that are not its own, as a worker gone mad might: no memory is involved.
 
 #![cfg(target_os = "linux")]
+#![expect(unsafe_code, reason = "shuts sockets by their numbers")]
 
 use std::fs;
 
@@ -122,5 +128,35 @@ fn handles_outlive_a_supervisor_that_was_killed() -> Result<(), Error> {
     let supervisor = supervisor_pid();
     drop((array, queue));
     wait_for("the registry to forget", || n_kept(supervisor) == 0);
+    Ok(())
+}
+
+#[process_job]
+fn shut_every_door() -> usize {
+    let fds = fs::read_dir("/proc/self/fd").expect("/proc").flatten();
+    let sockets: Vec<i32> = fds
+        .filter(|fd| {
+            fs::read_link(fd.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))
+        })
+        .filter_map(|fd| fd.file_name().to_str()?.parse().ok())
+        .filter(|&fd| fd > 2)
+        .collect();
+    // SAFETY: no memory is involved; what comes of it is what is tested.
+    let shut = |fd: &&i32| unsafe { libc::shutdown(**fd, libc::SHUT_RDWR) } == 0;
+    sockets.iter().filter(shut).count()
+}
+
+#[test]
+fn a_worker_that_shuts_the_door_of_all_does_not_shut_out_the_next_pool() -> Result<(), Error> {
+    let _test = begin();
+    let (supervisor, array) = (supervisor_pid(), array());
+    let total = (0..10_000).sum::<u64>();
+    assert_eq!(spawn!(sum(&array))?.join()?, total);
+    for _ in 0..3 {
+        assert!(spawn!(shut_every_door())?.join()? > 0);
+        assert_eq!(spawn!(sum(&array))?.join()?, total);
+        assert_eq!(spawn!(make_array())?.join()?.len(), 10_000);
+    }
+    assert_eq!(supervisor_pid(), supervisor);
     Ok(())
 }

@@ -56,3 +56,27 @@ pub(crate) fn recall_unread(tag: u64, bytes: &[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Value;
+    use super::super::testing::Sent;
+    use super::*;
+
+    #[test]
+    fn names_in_bytes_that_nobody_reads_keep_nothing() {
+        let values = [(); 3].map(|()| Value::new(1_u64).unwrap());
+        let (kept, mut sent) = (values[1].clone(), Sent::given(&(7_u8, values.clone())));
+        drop(values);
+        sent.forget();
+        recall_unread(78, sent.bytes());
+        assert!(sent.read::<(u8, [Value<u64>; 3])>().is_ok());
+        let (values, _) = (kept.clone(), drop(kept));
+        let mut sent = Sent::given(&(7_u8, [values.clone(), Value::new(2).unwrap()]));
+        sent.forget();
+        recall_unread(77, sent.bytes());
+        assert_eq!(values.get(), 1);
+        let gone = sent.refusal::<(u8, [Value<u64>; 2])>();
+        assert!(gone.contains("is gone"), "{gone}");
+    }
+}

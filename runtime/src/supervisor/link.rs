@@ -55,10 +55,15 @@ impl Link {
     /// The program's supervisor of the default start method.
     pub(crate) fn of_program() -> Result<Arc<Self>, Error> {
         let mut link = lock(&ThisProcess::get().link);
-        if let Some(link) = link.as_ref().filter(|link| !link.is_dead()) {
-            return Ok(Arc::clone(link));
-        }
         let family = Family::get()?;
+        if let Some(link) = link.as_ref().filter(|link| !link.is_dead()) {
+            // A worker gone mad may have shut the door, which is one socket for all.
+            let is_shut = family.is_root() && family.latest_door().is_some_and(Channel::is_hung_up);
+            let joined = if is_shut { link.join(family) } else { Ok(()) };
+            if joined.is_ok() || !link.is_dead() {
+                return joined.map(|()| Arc::clone(link));
+            }
+        }
         let new = Arc::new(Self::new(sys::start::launch()?));
         new.join(family)?;
         *link = Some(Arc::clone(&new));
