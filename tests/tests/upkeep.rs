@@ -10,7 +10,7 @@
 
 use std::fs;
 
-use procession::{Array, Error, Pool, Queue, Value, job, pool_map, process_job, spawn};
+use procession::{Array, ArrayChunk, Error, Pool, Queue, Value, job, pool_map, process_job, spawn};
 use procession_tests::{begin, supervisor_pid, wait_for};
 use serde::{Deserialize, Serialize};
 
@@ -158,5 +158,35 @@ fn a_worker_that_shuts_the_door_of_all_does_not_shut_out_the_next_pool() -> Resu
         assert_eq!(spawn!(make_array())?.join()?.len(), 10_000);
     }
     assert_eq!(supervisor_pid(), supervisor);
+    Ok(())
+}
+
+#[derive(Serialize, Deserialize)]
+struct Explosive {
+    chunk: ArrayChunk<u64>,
+    made_by: u32,
+}
+
+impl Drop for Explosive {
+    fn drop(&mut self) {
+        assert_ne!(self.made_by, std::process::id(), "as it is meant to");
+    }
+}
+
+#[process_job]
+fn give_explosive(mut chunk: ArrayChunk<u64>) -> Explosive {
+    chunk.fill(7);
+    let made_by = std::process::id();
+    Explosive { chunk, made_by }
+}
+
+#[test]
+fn a_chunk_arrives_though_the_destructor_of_what_it_came_in_panicked() -> Result<(), Error> {
+    let _test = begin();
+    let pool = Pool::new(2)?;
+    let chunks = array().into_chunks(6)?;
+    let mut given = pool_map!(in pool, give_explosive, chunks, chunk_size = 3)?;
+    let firsts: Vec<u64> = given.iter_mut().map(|given| given.chunk[0]).collect();
+    assert_eq!(firsts, [7; 6]);
     Ok(())
 }
