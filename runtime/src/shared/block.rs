@@ -8,12 +8,15 @@
 //! | lies | in the [arena](super::arena) | in an anonymous file of its own |
 //! | is named | by its first slot and generation | by a random id |
 //! | is found | at once | in this process's [table](super::table), else with the [registry](crate::supervisor) |
-//! | lives | as long as its count of references is not 0 | as long as a process has it mapped, or the registry keeps it |
+//! | lives | as long as its count of references is not 0 | as long as a process has a handle, or the registry keeps it |
 //! | after a kill | may stay taken until the program ends | the kernel frees it |
 //!
 //! A *name* in transit comes in two manners. *Lent*: the sender keeps the block until the receiver has answered, as a
 //! program does with the arguments of a job. *Given*: nobody keeps it, so the name itself counts as a holder until
 //! it is read, as in a job's result or a message in a queue.
+//!
+//! Safe code can write a name that no handle has written, or read one twice. So no name is believed more than that there may
+//! be a block: a reference of its own is taken first, and one that came with a name is dropped only if one is on its way.
 //!
 //! Invariants: the length of a block and what it is (its [`Label`]) are remembered privately by every process that has
 //! it, and compared with the file's true length when it is found; nothing is computed from shared numbers afterwards.

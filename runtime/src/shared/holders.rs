@@ -2,7 +2,7 @@
 //!
 //! It answers whether somebody else has a handle, for `freeze` and `into_chunks`; soundness does not rest on it. A process
 //! that was killed is found to be dead and struck off. Where the table is full, a process goes without a place and
-//! cannot be seen.
+//! cannot be seen; the block's memory is then not given back before its last mapping goes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

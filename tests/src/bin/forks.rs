@@ -97,8 +97,9 @@ fn refused<T>(what: &str, outcome: Result<T, Error>) {
 }
 
 /// Made before the fork, and never passed to a job.
-static INHERITED: OnceLock<(Value<u64>, Lock, Array<u64>, SharedSlice<u64>, Queue<u64>)> =
-    OnceLock::new();
+type Handles = (Value<u64>, Lock, Array<u64>, SharedSlice<u64>, Queue<u64>);
+
+static INHERITED: OnceLock<Handles> = OnceLock::new();
 
 /// Uses what it inherited and what it is given, and returns something new.
 #[process_job]
