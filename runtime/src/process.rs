@@ -63,7 +63,7 @@ pub(crate) fn spawn<J: Job<Item>, Item>(args: Item) -> Result<Process<J::Output>
         initializer_args: &[],
         initializer_keeps: Vec::new(),
     };
-    let dispatch = Link::with_program(|link| {
+    let dispatch = Link::with_program(encoder.passengers(), |link| {
         Dispatch::make(link, &plan, |dispatch| {
             Ok(dispatch.try_publish(&task).map(drop)?)
         })
@@ -243,7 +243,8 @@ impl<R> Process<R> {
         ended.then(|| sys::exit_status(record.exit_status.load(Ordering::Relaxed) as i32))
     }
 
-    /// Lets it run on its own until the program ends. So long lasts, too, the shared memory that its arguments name.
+    /// Lets it run on its own until the program ends. So long lasts, too, the shared memory that its arguments
+    /// and its result name.
     ///
     /// ```
     /// use procession::{process_job, spawn};

@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
+use std::io;
 use std::mem;
 use std::sync::Arc;
 
@@ -15,6 +16,11 @@ pub(crate) trait Passenger: Any + Send + Sync + fmt::Debug {
     /// The value that it was written from has been dropped, unless somebody else keeps a part of it.
     fn depart(self: Arc<Self>) {}
 
+    /// The bytes, where it is lent, are only sent now: whoever reads them will ask the supervisor that there is by now.
+    fn lend_again(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// The bytes are not sent after all: its name in them, given under `tag`, will never be read.
     fn recall(&self, _tag: u64) {}
 }
@@ -22,7 +28,7 @@ pub(crate) trait Passenger: Any + Send + Sync + fmt::Debug {
 /// The passengers of one encoder.
 pub(crate) type Passengers = Vec<Arc<dyn Passenger>>;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Journey {
     tag: u64,
     passengers: Passengers,
@@ -32,21 +38,46 @@ thread_local! {
     static JOURNEY: RefCell<Option<Journey>> = const { RefCell::new(None) };
 }
 
-/// Collects the passengers of what `write` writes.
+/// Collects the passengers of what `write` writes. If it panics, its bytes go nowhere, and they are recalled.
 #[inline]
 pub(super) fn travelling<R>(tag: u64, passengers: &mut Passengers, write: impl FnOnce() -> R) -> R {
     let own = Journey {
         tag,
         passengers: mem::take(passengers),
     };
-    // A value may be sent in the middle of another's `Serialize`: journeys nest. A panic on the way leaves this journey
-    // standing for a moment; the encoder it belonged to is gone by then, and the next one puts its own in its place.
-    let outer = JOURNEY.replace(Some(own));
+    // A value may be sent in the middle of another's `Serialize`: journeys nest.
+    let end = End(JOURNEY.replace(Some(own)));
     let result = write();
-    if let Some(own) = JOURNEY.replace(outer) {
-        *passengers = own.passengers;
-    }
+    *passengers = end.come().passengers;
     result
+}
+
+/// Where a journey ends, and the one that it interrupted goes on.
+struct End(Option<Journey>);
+
+impl End {
+    #[inline]
+    fn come(mut self) -> Journey {
+        let own = JOURNEY.replace(self.0.take());
+        mem::forget(self);
+        own.unwrap_or_default()
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let own = JOURNEY.replace(self.0.take());
+        recall(own.unwrap_or_default());
+    }
+}
+
+/// The names of these passengers will never be read.
+fn recall(Journey { tag, passengers }: Journey) {
+    for passenger in passengers {
+        if tag != 0 {
+            passenger.recall(tag);
+        }
+    }
 }
 
 /// The tag under which what is being written travels: 0 where its sender keeps it until it is read, else that of
@@ -62,4 +93,43 @@ pub(crate) fn embark(passenger: Arc<dyn Passenger>) {
             journey.passengers.push(passenger);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Recalled(AtomicU64);
+
+    impl Passenger for Recalled {
+        fn recall(&self, tag: u64) {
+            self.0.fetch_add(tag, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_journey_that_ends_in_a_panic_recalls_its_passengers_and_leaves_the_outer_one_standing() {
+        let (inner, outer) = (Arc::new(Recalled::default()), Arc::new(Recalled::default()));
+        let mut passengers = Passengers::new();
+        travelling(3, &mut passengers, || {
+            let panicked = catch_unwind(AssertUnwindSafe(|| {
+                travelling(5, &mut Passengers::new(), || {
+                    embark(Arc::clone(&inner) as _);
+                    panic!("in the middle of writing");
+                })
+            }));
+            assert!(panicked.is_err());
+            assert_eq!(tag(), Some(3));
+            embark(Arc::clone(&outer) as _);
+        });
+        assert_eq!(passengers.len(), 1);
+        assert_eq!(tag(), None);
+        assert_eq!(inner.0.load(Ordering::Relaxed), 5);
+        assert_eq!(outer.0.load(Ordering::Relaxed), 0);
+        assert_eq!(Arc::strong_count(&inner), 1);
+    }
 }

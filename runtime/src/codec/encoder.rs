@@ -166,7 +166,7 @@ impl<'i> Encoder<'i> {
         self.pieces.clear();
         self.borrowed = 0;
         self.item = None;
-        self.passengers.clear();
+        self.recall_passengers();
     }
 
     /// The bytes collected, in stream order and in as few slices as they lie in: [`len`](Self::len) bytes in all.
@@ -333,13 +333,14 @@ impl<'i> Encoder<'i> {
 
     #[inline]
     fn through_serde<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
-        let before = self.buffer.len();
+        let (before, n_passengers) = (self.buffer.len(), self.passengers.len());
         let buffer = &mut self.buffer;
         let written = beside::travelling(self.tag, &mut self.passengers, || {
             bincode::serde::encode_into_writer(value, Append(buffer), FIXED)
         });
         written.map(drop).map_err(|cause| {
             self.buffer.truncate(before);
+            self.recall_from(n_passengers);
             CodecError::writing::<T>(&cause)
         })
     }

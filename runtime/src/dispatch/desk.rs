@@ -318,12 +318,13 @@ impl Desk {
             generation: row.generation,
         };
         let shared = &board.tasks()[index.0 as usize];
+        let gives = shared.progress.gives.load(Ordering::Relaxed) != 0;
+        let read = || Outcome::read(board, task, &tenant.remembered, rest, tenant.passengers);
         match tenant.mailbox {
-            Some((mailbox, tag)) => mailbox.put(
-                tag,
-                Outcome::read(board, task, &tenant.remembered, rest, tenant.passengers),
-            ),
+            Some((mailbox, tag)) => mailbox.put(tag, read()),
             // What its results name is needed by nobody.
+            None if gives => drop(read()),
+            // Also where a worker was killed before it could say that it gives something.
             None => drop(Parcel::of(task, &tenant.remembered)),
         }
         shared.state.free(row.generation);

@@ -14,6 +14,7 @@ use crate::board::{
 };
 use crate::codec::{Decoder, Passengers};
 use crate::error::JobError;
+use crate::shared::travel;
 use crate::supervisor::{door, tag_of};
 use crate::sys;
 
@@ -57,8 +58,19 @@ pub(crate) struct Outcome {
     /// Named by arguments; results may name them too.
     #[expect(dead_code, reason = "kept until the results have been read, no longer")]
     kept: Passengers,
-    #[expect(dead_code, reason = "the same")]
     parcel: Option<Parcel>,
+    is_read: std::cell::Cell<bool>,
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        if let Some(parcel) = &self.parcel
+            && !self.is_read.get()
+        {
+            let (Results::Fixed { bytes, .. } | Results::Anywhere { bytes, .. }) = &self.results;
+            travel::recall_unread(parcel.tag, bytes);
+        }
+    }
 }
 
 /// Shared memory that the registry keeps until the results that name it have been read.
@@ -174,6 +186,7 @@ impl Outcome {
             busy: Duration::from_nanos(progress.busy_nanos.load(Ordering::Relaxed)),
             kept,
             parcel,
+            is_read: std::cell::Cell::new(false),
         }
     }
 
@@ -198,6 +211,7 @@ impl Outcome {
 
     /// Decodes the results, and tells of every item that has none.
     pub(crate) fn verdicts<R: ByValue>(&self) -> Verdicts<R> {
+        self.is_read.set(true);
         let mut verdicts = Verdicts {
             results: Vec::with_capacity(self.n_items()),
             failures: Vec::new(),

@@ -78,9 +78,16 @@ impl Defaults {
 
 /// Lets go of arguments that have been sent, and then of what travels beside them.
 pub(crate) fn see_off<T>(passengers: Passengers, sent: T) {
+    // Also where a destructor of the caller's panics: a worker may wait for them.
+    let _departing = Departing(passengers);
     drop(sent);
-    for passenger in passengers {
-        passenger.depart();
+}
+
+struct Departing(Passengers);
+
+impl Drop for Departing {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(|passenger| passenger.depart());
     }
 }
 
@@ -101,4 +108,39 @@ pub(crate) fn encode_call<'i, J: Job<Item>, Item>(
 ) -> Result<(), Error> {
     let encoded = encode_item::<J, Item>(args, to);
     encoded.map_err(|error| Error::failed_job(JobError::from(error), J::NAME, None, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::codec::Passenger;
+
+    #[derive(Debug, Default)]
+    struct Departed(AtomicBool);
+
+    impl Passenger for Departed {
+        fn depart(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    struct PanicsWhenDropped;
+
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            panic!("as it is meant to");
+        }
+    }
+
+    #[test]
+    fn passengers_depart_also_where_a_destructor_panics() {
+        let departed = Arc::new(Departed::default());
+        let passengers: Passengers = vec![Arc::clone(&departed) as _];
+        let panicked = catch_unwind(AssertUnwindSafe(|| see_off(passengers, PanicsWhenDropped)));
+        assert!(panicked.is_err() && departed.0.load(Ordering::Relaxed));
+    }
 }

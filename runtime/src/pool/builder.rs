@@ -256,7 +256,7 @@ impl PoolBuilder {
         };
         let make = |link| Dispatch::make(link, &plan, |_| Ok(()));
         let dispatch = match self.start_method {
-            StartMethod::ForkServer => Link::with_program(make)?,
+            StartMethod::ForkServer => Link::with_program(&plan.initializer_keeps, make)?,
             StartMethod::Fork => {
                 Block::note_inheritance();
                 make(Link::fork()?)?

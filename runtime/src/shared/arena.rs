@@ -5,11 +5,15 @@
 //! having a handle, or with a handle in its hands, leaves that block taken; nothing else comes of it.
 //!
 //! ```text
-//! word of bits | word of bits | … || slot | slot | …
+//! word of bits | word of bits | … || header | header | … || slot | slot | …
 //! ```
+//!
+//! Each slot has a [`Header`] for the block that begins there. Headers lie apart from what users write, so no bytes in a
+//! slot can look like one.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::block::{HEADER_LEN, Header};
 use crate::error::{Error, ErrorKind};
 use crate::memory::Memory;
 
@@ -31,6 +35,7 @@ pub(super) struct Run {
 pub(super) struct Arena<'a> {
     memory: &'a Memory,
     n_words: usize,
+    headers_at: usize,
     slots_at: usize,
 }
 
@@ -39,19 +44,30 @@ static LAST: AtomicUsize = AtomicUsize::new(0);
 
 impl<'a> Arena<'a> {
     pub(super) fn new(memory: &'a Memory) -> Self {
-        let n_words = memory.len() / (64 * SLOT + size_of::<u64>());
-        let slots_at = (n_words * size_of::<u64>()).next_multiple_of(4096);
-        // The bits begin on pages of their own, which takes some slots at the end.
-        let n_words = ((memory.len() - slots_at) / (64 * SLOT)).min(n_words);
+        // A page less, for the bits end at one.
+        let n_words =
+            memory.len().saturating_sub(4096) / (64 * (HEADER_LEN + SLOT) + size_of::<u64>());
+        let headers_at = (n_words * size_of::<u64>()).next_multiple_of(4096);
+        let slots_at = headers_at + n_words * 64 * HEADER_LEN;
         Self {
             memory,
             n_words,
+            headers_at,
             slots_at,
         }
     }
 
     fn word(&self, word: usize) -> &'a AtomicU64 {
         self.memory.words(word * size_of::<u64>())
+    }
+
+    /// Of the block that begins at this slot, if any does.
+    pub(super) fn header(&self, first: u32) -> Option<&'a Header> {
+        let is_slot = (first as usize) < self.n_words * 64;
+        is_slot.then(|| {
+            self.memory
+                .words(self.headers_at + first as usize * HEADER_LEN)
+        })
     }
 
     /// Where a run lies in the memory; `None` for what is no run.
@@ -63,7 +79,7 @@ impl<'a> Arena<'a> {
 
     /// Takes slots for `len` bytes, at most [`LARGEST`], and memory for them.
     pub(super) fn allocate(&self, len: usize) -> Result<Run, Error> {
-        let n_slots = len.div_ceil(SLOT).clamp(1, 64) as u32;
+        let n_slots = n_slots_for(len);
         let begin = LAST.load(Ordering::Relaxed);
         for word in (0..self.n_words).map(|step| (begin + step) % self.n_words) {
             let reserve = |offset, len| {
@@ -78,7 +94,10 @@ impl<'a> Arena<'a> {
                     n_slots,
                 };
                 let offset = self.slots_at + run.first as usize * SLOT;
-                reserve(offset, n_slots as usize * SLOT).inspect_err(|_| self.free(run))?;
+                let header = self.headers_at + run.first as usize * HEADER_LEN;
+                reserve(header, HEADER_LEN)
+                    .and_then(|()| reserve(offset, n_slots as usize * SLOT))
+                    .inspect_err(|_| self.free(run))?;
                 return Ok(run);
             }
         }
@@ -95,6 +114,11 @@ impl<'a> Arena<'a> {
                 .fetch_and(!bits, Ordering::Release);
         }
     }
+}
+
+/// Slots of a block of `len` bytes, at most [`LARGEST`].
+pub(super) fn n_slots_for(len: usize) -> u32 {
+    len.div_ceil(SLOT).clamp(1, 64) as u32
 }
 
 fn mask(n_slots: u32) -> u64 {

@@ -6,14 +6,17 @@
 //! | | small (to about 8 KiB) | large |
 //! |---|---|---|
 //! | lies | in the [arena](super::arena) | in an anonymous file of its own |
-//! | is named | by its place and generation | by a random id |
+//! | is named | by its first slot and generation | by a random id |
 //! | is found | at once | in this process's [table](super::table), else with the [registry](crate::supervisor) |
-//! | lives | as long as its count of references is not 0 | as long as a process has it mapped, or the registry keeps it |
+//! | lives | as long as its count of references is not 0 | as long as a process has a handle, or the registry keeps it |
 //! | after a kill | may stay taken until the program ends | the kernel frees it |
 //!
 //! A *name* in transit comes in two manners. *Lent*: the sender keeps the block until the receiver has answered, as a
 //! program does with the arguments of a job. *Given*: nobody keeps it, so the name itself counts as a holder until
 //! it is read, as in a job's result or a message in a queue.
+//!
+//! Safe code can write a name that no handle has written, or read one twice. So no name is believed more than that there may
+//! be a block: a reference of its own is taken first, and one that came with a name is dropped only if one is on its way.
 //!
 //! Invariants: the length of a block and what it is (its [`Label`]) are remembered privately by every process that has
 //! it, and compared with the file's true length when it is found; nothing is computed from shared numbers afterwards.
@@ -49,7 +52,7 @@ impl Label {
     }
 }
 
-/// Begins every block.
+/// Begins a large block; those of small ones lie apart, see [`Arena::header`].
 #[repr(C)]
 #[derive(Debug)]
 pub(super) struct Header {
@@ -58,10 +61,10 @@ pub(super) struct Header {
     label: AtomicU64,
     /// Of the payload, in bytes.
     len: AtomicU64,
-    /// Large blocks: names given away and not yet read.
+    /// Large blocks: names given away and not yet read; [`GONE`] where nobody can have it any more.
     n_given: AtomicU32,
-    /// Large blocks: some process has it without a place among the holders, nobody knows how long: a child of a holder by
-    /// inheritance, or one too many.
+    /// Large blocks: somebody has it without a place among the holders, nobody knows how long: a child that inherited it,
+    /// or a process that found no place.
     has_unseen_holders: AtomicU32,
     id: AtomicU64,
     /// Large blocks: names lie in the payload, for which the registry keeps memory under this block's id.
@@ -73,14 +76,31 @@ pub(super) struct Header {
 unsafe impl Words for Header {}
 
 impl Header {
-    /// A name that was given away is not on its way any more.
-    fn receive(&self) {
-        // A name that is read twice counts once.
-        let _ = self
+    /// A name is given away. False where too many are.
+    fn give(&self) -> bool {
+        let given = self
             .n_given
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| n.checked_sub(1));
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| match n {
+                // Who found it gone looks again, and finds this holder.
+                GONE => Some(1),
+                _ => n.checked_add(1).filter(|&n| n != GONE),
+            });
+        given.is_ok()
+    }
+
+    /// A name that was given away is not on its way any more. False where none is: it was read before.
+    fn receive(&self) -> bool {
+        let received = self
+            .n_given
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| {
+                n.checked_sub(1).filter(|_| n != GONE)
+            });
+        received.is_ok()
     }
 }
+
+/// See [`Header::n_given`].
+const GONE: u32 = u32::MAX;
 
 /// Bytes of the header, up to where a payload can begin.
 pub(super) const HEADER_LEN: usize = 64;
@@ -101,9 +121,12 @@ pub(crate) struct Block {
 enum Home {
     Arena {
         memory: &'static Memory,
+        header: &'static Header,
         offset: usize,
         run: Run,
         generation: u32,
+        /// So often had children inherited what this process has when it came by this one.
+        n_inheritances: u32,
     },
     Own {
         mapped: Arc<Mapped>,
@@ -115,7 +138,7 @@ enum Home {
 /// A block's name on its way: three words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Name {
-    /// In the arena the run, else the id, whose highest bit is set.
+    /// In the arena the first slot, else the id, whose highest bit is set.
     pub(super) place: u64,
     pub(super) generation: u32,
     /// 0: lent. Else given, under this tag.
@@ -124,28 +147,44 @@ pub(super) struct Name {
 
 const LARGE_BIT: u64 = 1 << 63;
 
+/// So often have children inherited what this process has.
+static N_INHERITANCES: AtomicU32 = AtomicU32::new(0);
+
 impl Block {
     /// Noughts for as long as somebody has a reference: small ones in the arena, others in a file of their own.
     pub(crate) fn new(label: Label, len: usize) -> Result<Arc<Self>, Error> {
-        if len > arena::LARGEST - HEADER_LEN {
+        if len > arena::LARGEST {
             return Self::large(label, len, len);
         }
         let memory = Family::get()?.arena();
         let arena = Arena::new(memory);
-        let run = arena.allocate(HEADER_LEN + len)?;
-        let offset = arena.offset_of(run).unwrap_or_default();
-        memory.clear(offset + HEADER_LEN, len);
-        let header: &Header = memory.words(offset);
+        let run = arena.allocate(len)?;
+        let (Some(offset), Some(header)) = (arena.offset_of(run), arena.header(run.first)) else {
+            return Err(wrong());
+        };
+        memory.clear(offset, len);
         header.label.store(label.0, Ordering::Relaxed);
         header.len.store(len as u64, Ordering::Relaxed);
         let generation = header.life.begin();
-        let home = Home::Arena {
+        let home = Self::home_in(memory, header, offset, run, generation);
+        Ok(Self::at(home, label, len))
+    }
+
+    fn home_in(
+        memory: &'static Memory,
+        header: &'static Header,
+        offset: usize,
+        run: Run,
+        generation: u32,
+    ) -> Home {
+        Home::Arena {
             memory,
+            header,
             offset,
             run,
             generation,
-        };
-        Ok(Self::at(home, label, len))
+            n_inheritances: N_INHERITANCES.load(Ordering::Relaxed),
+        }
     }
 
     /// In a file of its own, page by page as it is needed; the first `reserved` bytes have their memory at once.
@@ -172,11 +211,20 @@ impl Block {
     fn of_mapped(mapped: Arc<Mapped>, label: Label, len: usize) -> Arc<Self> {
         let place = Holders::of(&mapped.memory).enter(sys::identity());
         if place.is_none() {
-            // Nobody will see when this process needs it no longer.
             let header: &Header = mapped.memory.words(0);
-            header.has_unseen_holders.store(1, Ordering::Relaxed);
+            header.has_unseen_holders.store(1, Ordering::SeqCst);
         }
         Self::at(Home::Own { mapped, place }, label, len)
+    }
+
+    /// The same for memory that was found and not made, unless its last holder has given it back meanwhile.
+    fn of_found(mapped: Arc<Mapped>, label: Label, len: usize) -> Result<Arc<Self>, Error> {
+        let block = Self::of_mapped(mapped, label, len);
+        // SeqCst, here and in `is_ended`: he has seen this process among the holders, or it sees here what he did.
+        match block.header().n_given.load(Ordering::SeqCst) {
+            GONE => Err(gone()),
+            _ => Ok(block),
+        }
     }
 
     fn at(home: Home, label: Label, len: usize) -> Arc<Self> {
@@ -195,7 +243,7 @@ impl Block {
 
     fn header(&self) -> &Header {
         match &self.home {
-            Home::Arena { memory, offset, .. } => memory.words(*offset),
+            Home::Arena { header, .. } => header,
             Home::Own { mapped, .. } => mapped.memory.words(0),
         }
     }
@@ -203,7 +251,7 @@ impl Block {
     /// Where the payload lies.
     fn payload(&self) -> (&Memory, usize) {
         match &self.home {
-            Home::Arena { memory, offset, .. } => (memory, offset + HEADER_LEN),
+            Home::Arena { memory, offset, .. } => (memory, *offset),
             Home::Own { mapped, .. } => (&mapped.memory, LARGE_PAYLOAD),
         }
     }
@@ -319,7 +367,7 @@ impl Block {
                 .duplicate()
                 .and_then(|file| Mapped::fetched(mapped.id, file))
                 .map_err(|e| Error::system("map shared memory in a forked process", e))?;
-            Ok(Self::of_mapped(Arc::new(again), self.label, self.len))
+            Self::of_found(Arc::new(again), self.label, self.len)
         };
         let (block, _) = table::get().find(mapped.id, map_again)?;
         Ok(block)
@@ -341,7 +389,7 @@ impl Block {
         }
     }
 
-    /// Whether the name of a large block is on its way somewhere, with nobody else to keep it.
+    /// Whether the name of a block is on its way somewhere, with nobody else to keep it.
     pub(crate) fn is_in_transit(&self) -> bool {
         self.header().n_given.load(Ordering::Acquire) > 0
     }
@@ -351,13 +399,12 @@ impl Block {
         self.header().has_names.store(1, Ordering::Relaxed);
     }
 
-    /// Notes that a child has inherited all blocks of this process: nobody knows how long it needs them.
+    /// Notes that a child has inherited all blocks of this process: nobody knows how long it needs them. Small ones are
+    /// taken for ever from then on.
     pub(crate) fn note_inheritance() {
+        N_INHERITANCES.fetch_add(1, Ordering::Relaxed);
         for block in table::get().living() {
-            block
-                .header()
-                .has_unseen_holders
-                .store(1, Ordering::Relaxed);
+            block.header().has_unseen_holders.store(1, Ordering::SeqCst);
         }
     }
 
@@ -369,11 +416,9 @@ impl Block {
                 run, generation, ..
             } => {
                 if tag != 0 && !header.life.give(*generation) {
-                    return Err(io::Error::other(
-                        "there are too many handles of this shared value on their way",
-                    ));
+                    return Err(too_many());
                 }
-                let place = u64::from(run.first) << 8 | u64::from(run.n_slots);
+                let place = u64::from(run.first);
                 let generation = *generation;
                 Ok(Name {
                     place,
@@ -383,8 +428,12 @@ impl Block {
             }
             Home::Own { mapped, .. } => {
                 if tag != 0 {
-                    header.n_given.fetch_add(1, Ordering::AcqRel);
-                    door::hold(mapped.id, tag, &mapped.file).inspect_err(|_| header.receive())?;
+                    if !header.give() {
+                        return Err(too_many());
+                    }
+                    door::hold(mapped.id, tag, &mapped.file).inspect_err(|_| {
+                        header.receive();
+                    })?;
                 } else {
                     mapped.make_known()?;
                 }
@@ -421,10 +470,8 @@ impl Block {
 
     /// Maps a large block that this process does not have.
     fn fetch(name: Name, label: Label) -> Result<Arc<Self>, Error> {
-        let gone = |error: io::Error| match error.raw_os_error() {
-            Some(sys::ENOENT) => Error::invalid_input(
-                "the shared memory of this handle is gone: its last owner has dropped it, or has ended",
-            ),
+        let failed = |error: io::Error| match error.raw_os_error() {
+            Some(sys::ENOENT) => gone(),
             _ => Error::system("get the shared memory of a handle", error),
         };
         let mapped = match table::get().recent(name.place) {
@@ -435,8 +482,8 @@ impl Block {
                 mapped
             }
             None => {
-                let file = door::want(name.place, name.tag).map_err(gone)?;
-                Arc::new(Mapped::fetched(name.place, file).map_err(gone)?)
+                let file = door::want(name.place, name.tag).map_err(failed)?;
+                Arc::new(Mapped::fetched(name.place, file).map_err(failed)?)
             }
         };
         let header: &Header = mapped.memory.words(0);
@@ -447,35 +494,87 @@ impl Block {
         if !is_whole {
             return Err(wrong());
         }
-        Ok(Self::of_mapped(mapped, label, len))
+        Self::of_found(mapped, label, len)
     }
 
     fn find_in_arena(name: Name, label: Label) -> Result<Arc<Self>, Error> {
         let memory = Family::get()?.arena();
         let arena = Arena::new(memory);
-        let run = Run {
-            first: (name.place >> 8) as u32,
-            n_slots: (name.place & 0xff) as u32,
-        };
-        let offset = arena.offset_of(run).ok_or_else(wrong)?;
-        let header: &Header = memory.words(offset);
+        let first = u32::try_from(name.place).map_err(|_no_slot| wrong())?;
+        let header = arena.header(first).ok_or_else(wrong)?;
+        // Before anything else is believed of it: from here on it stays.
         if !header.life.find(name.generation, name.tag != 0) {
-            return Err(Error::invalid_input(
-                "the shared value of this handle is gone: its last owner has dropped it",
-            ));
+            return Err(gone());
         }
         let len = header.len.load(Ordering::Relaxed) as usize;
-        let home = Home::Arena {
-            memory,
-            offset,
-            run,
-            generation: name.generation,
-        };
-        let fits = len <= run.n_slots as usize * arena::SLOT - HEADER_LEN;
-        let block = Self::at(home, label, if fits { len } else { 0 });
-        let is_right = fits && header.label.load(Ordering::Relaxed) == label.0;
+        let n_slots = arena::n_slots_for(len);
+        let run = Run { first, n_slots };
+        // Otherwise a process gone mad has written this header; its slots stay taken.
+        let fits = len <= n_slots as usize * arena::SLOT;
+        let offset = arena.offset_of(run).filter(|_| fits).ok_or_else(wrong)?;
+        let home = Self::home_in(memory, header, offset, run, name.generation);
+        let block = Self::at(home, label, len);
+        let is_right = header.label.load(Ordering::Relaxed) == label.0;
         is_right.then_some(block).ok_or_else(wrong)
     }
+
+    /// A name that was given will not be read.
+    pub(super) fn recall_unread(name: Name) {
+        if name.place & LARGE_BIT != 0 {
+            // Where this process does not have it, the registry forgets it with the rest of that tag.
+            if let Some(block) = table::get().living_with(name.place) {
+                block.header().receive();
+            }
+            return;
+        }
+        let header = Family::get()
+            .ok()
+            .zip(u32::try_from(name.place).ok())
+            .and_then(|(family, first)| Arena::new(family.arena()).header(first));
+        // Found and dropped as what it is.
+        if let Some(header) = header {
+            drop(Self::find_in_arena(
+                name,
+                Label(header.label.load(Ordering::Relaxed)),
+            ));
+        }
+    }
+
+    /// Whether nobody has a large block any more, which this process has just left. If so, nobody will.
+    fn is_ended(&self, holders: Holders<'_>) -> bool {
+        let header = self.header();
+        // What a worker had that was killed is worth a closer look, but not at each item of a job.
+        let is_root = Family::get().is_ok_and(Family::is_root);
+        let is_left = || match is_root {
+            true => holders.other_than(None).is_none(),
+            false => holders.is_empty(),
+        };
+        let end = || {
+            header
+                .n_given
+                .compare_exchange(0, GONE, Ordering::SeqCst, Ordering::Relaxed)
+        };
+        if !is_left() || end().is_err() {
+            return false;
+        }
+        let is_ended = is_left() && header.has_unseen_holders.load(Ordering::SeqCst) == 0;
+        if !is_ended {
+            let _ = header
+                .n_given
+                .compare_exchange(GONE, 0, Ordering::SeqCst, Ordering::Relaxed);
+        }
+        is_ended
+    }
+}
+
+fn too_many() -> io::Error {
+    io::Error::other("too many names of this shared memory are on their way")
+}
+
+fn gone() -> Error {
+    Error::invalid_input(
+        "the shared memory of this handle is gone: its last owner has dropped it, or has ended",
+    )
 }
 
 fn wrong() -> Error {
@@ -483,6 +582,13 @@ fn wrong() -> Error {
 }
 
 impl Passenger for Block {
+    fn lend_again(&self) -> io::Result<()> {
+        match &self.home {
+            Home::Arena { .. } => Ok(()),
+            Home::Own { mapped, .. } => mapped.make_known(),
+        }
+    }
+
     fn recall(&self, tag: u64) {
         match &self.home {
             Home::Arena { generation, .. } => self.header().life.recall(*generation),
@@ -502,23 +608,25 @@ impl Drop for Block {
         match &self.home {
             Home::Arena {
                 memory,
+                header,
                 run,
                 generation,
+                n_inheritances,
                 ..
             } => {
-                if self.header().life.leave(*generation) {
+                if *n_inheritances != N_INHERITANCES.load(Ordering::Relaxed) {
+                    return;
+                }
+                if header.life.leave(*generation) {
                     Arena::new(memory).free(*run);
                 }
             }
             Home::Own { mapped, place } => {
                 let holders = Holders::of(&mapped.memory);
                 holders.leave(*place, sys::identity());
-                let header = self.header();
-                let is_last = header.n_given.load(Ordering::Acquire) == 0
-                    && header.has_unseen_holders.load(Ordering::Relaxed) == 0
-                    && holders.is_empty();
+                let is_last = self.is_ended(holders);
                 if is_last {
-                    if header.has_names.load(Ordering::Relaxed) != 0 {
+                    if self.header().has_names.load(Ordering::Relaxed) != 0 {
                         door::let_go(0, mapped.id);
                     }
                     // Other processes may have it mapped still, without a handle, against the next time.
@@ -538,3 +646,6 @@ impl fmt::Debug for Block {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! It answers whether somebody else has a handle, for `freeze` and `into_chunks`; soundness does not rest on it. A process
 //! that was killed is found to be dead and struck off. Where the table is full, a process goes without a place and
-//! cannot be seen.
+//! cannot be seen; the block's memory is then not given back before its last mapping goes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,7 +25,7 @@ impl<'a> Holders<'a> {
     pub(super) fn enter(self, identity: u64) -> Option<usize> {
         let take = |place: &AtomicU64| {
             place
-                .compare_exchange(0, identity, Ordering::AcqRel, Ordering::Relaxed)
+                .compare_exchange(0, identity, Ordering::SeqCst, Ordering::Relaxed)
                 .is_ok()
         };
         self.0.iter().position(take).or_else(|| {
@@ -46,7 +46,7 @@ impl<'a> Holders<'a> {
         let others = self.0.iter().enumerate();
         others
             .filter(|(other, _)| Some(*other) != place)
-            .map(|(_, identity)| (identity, identity.load(Ordering::Acquire)))
+            .map(|(_, identity)| (identity, identity.load(Ordering::SeqCst)))
             .filter(|(_, identity)| *identity != 0)
             .find(|&(place, identity)| lives(place, identity))
             .map(|(_, identity)| (identity >> 32) as u32)
@@ -55,7 +55,7 @@ impl<'a> Holders<'a> {
     /// Whether no process has a place. The dead count until somebody strikes them off.
     pub(super) fn is_empty(self) -> bool {
         let mut places = self.0.iter();
-        places.all(|place| place.load(Ordering::Acquire) == 0)
+        places.all(|place| place.load(Ordering::SeqCst) == 0)
     }
 
     fn strike_off_the_dead(self) {

@@ -122,6 +122,10 @@ impl Table {
         Ok((block, false))
     }
 
+    pub(super) fn living_with(&self, id: u64) -> Option<Arc<Block>> {
+        lock(&self.blocks).get(&id).and_then(Weak::upgrade)
+    }
+
     pub(super) fn living(&self) -> Vec<Arc<Block>> {
         lock(&self.blocks)
             .values()

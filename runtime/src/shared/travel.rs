@@ -7,7 +7,7 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::block::{Block, Label, Name};
-use crate::codec::beside;
+use crate::codec::{Decoder, beside};
 
 pub(crate) fn serialize<S: Serializer>(block: &Arc<Block>, to: S) -> Result<S::Ok, S::Error> {
     let tag = beside::tag().ok_or_else(|| {
@@ -36,4 +36,47 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         tag,
     };
     Block::find(name, label).map_err(D::Error::custom)
+}
+
+/// Bytes of a name, the tag last.
+const NAME_LEN: usize = 20;
+
+/// Recalls the names that were given under this tag in bytes that nobody will read.
+///
+/// What type these are of is not known here. A tag is a number drawn at random, so where it stands there is a name.
+pub(crate) fn recall_unread(tag: u64, bytes: &[u8]) {
+    let is_name = |window: &&[u8]| window.ends_with(&tag.to_le_bytes());
+    for window in bytes.windows(NAME_LEN).filter(is_name) {
+        if let Ok((place, generation, tag)) = Decoder::new(window).value() {
+            Block::recall_unread(Name {
+                place,
+                generation,
+                tag,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Value;
+    use super::super::testing::Sent;
+    use super::*;
+
+    #[test]
+    fn names_in_bytes_that_nobody_reads_keep_nothing() {
+        let values = [(); 3].map(|()| Value::new(1_u64).unwrap());
+        let (kept, mut sent) = (values[1].clone(), Sent::given(&(7_u8, values.clone())));
+        drop(values);
+        sent.forget();
+        recall_unread(78, sent.bytes());
+        assert!(sent.read::<(u8, [Value<u64>; 3])>().is_ok());
+        let (values, _) = (kept.clone(), drop(kept));
+        let mut sent = Sent::given(&(7_u8, [values.clone(), Value::new(2).unwrap()]));
+        sent.forget();
+        recall_unread(77, sent.bytes());
+        assert_eq!(values.get(), 1);
+        let gone = sent.refusal::<(u8, [Value<u64>; 2])>();
+        assert!(gone.contains("is gone"), "{gone}");
+    }
 }

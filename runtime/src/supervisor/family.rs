@@ -5,7 +5,7 @@
 //! a supervisor of its own. So a handle means the same in every process of the tree.
 //!
 //! Invariants: in any one process the arena never changes. The door does when the root's supervisor was killed and
-//! another has taken its place; the doors of processes that were there before then lead nowhere, which is an error
+//! another has taken its place, or when a worker gone mad has shut it; the doors of processes that were there before then lead nowhere, which is an error
 //! to those who knock, never a wait.
 //!
 //! No lock here: a process may be forked at any moment.
@@ -59,8 +59,12 @@ impl Family {
         })
     }
 
-    /// In a clean supervisor, before it has a worker: becomes one of the family of its program.
+    /// In a clean supervisor, before it has a worker: becomes one of the family of its program. Again where the door was
+    /// shut: the workers that are forked from then on have the new one.
     pub(super) fn join(arena: &Fd, door: Fd, root_pid: u32) -> io::Result<()> {
+        if let Some(family) = FAMILY.get() {
+            return family.set_door(Channel::from_fd(door));
+        }
         let family = Self {
             arena: map_arena(arena)?,
             arena_fd: None,

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::family::Family;
 use super::message::{Reply, Request};
+use crate::codec::Passengers;
 use crate::error::{Error, ErrorKind};
 use crate::pool::Pool;
 use crate::sys::{self, Channel, Fd, PerProcess, Pidfd};
@@ -54,10 +55,15 @@ impl Link {
     /// The program's supervisor of the default start method.
     pub(crate) fn of_program() -> Result<Arc<Self>, Error> {
         let mut link = lock(&ThisProcess::get().link);
-        if let Some(link) = link.as_ref().filter(|link| !link.is_dead()) {
-            return Ok(Arc::clone(link));
-        }
         let family = Family::get()?;
+        if let Some(link) = link.as_ref().filter(|link| !link.is_dead()) {
+            // A worker gone mad may have shut the door, which is one socket for all.
+            let is_shut = family.is_root() && family.latest_door().is_some_and(Channel::is_hung_up);
+            let joined = if is_shut { link.join(family) } else { Ok(()) };
+            if joined.is_ok() || !link.is_dead() {
+                return joined.map(|()| Arc::clone(link));
+            }
+        }
         let new = Arc::new(Self::new(sys::start::launch()?));
         new.join(family)?;
         *link = Some(Arc::clone(&new));
@@ -85,12 +91,22 @@ impl Link {
         joined.map_err(failed)?
     }
 
-    /// Has `make` done by the program's supervisor, once more by the next one where this one dies meanwhile.
+    /// Has `make` done by the program's supervisor, once more by the next one where this one dies meanwhile. What it
+    /// sends lends these passengers.
     pub(crate) fn with_program<T>(
+        lent: &Passengers,
         make: impl Fn(Arc<Self>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        match make(Self::of_program()?) {
-            Err(error) if error.kind() == ErrorKind::PoolGone => make(Self::of_program()?),
+        let attempt = || {
+            let link = Self::of_program()?;
+            // Their names may have been written in the days of the supervisor before.
+            let mut lent = lent.iter();
+            lent.try_for_each(|passenger| passenger.lend_again())
+                .map_err(|e| Error::system("share memory with the supervisor process", e))?;
+            make(link)
+        };
+        match attempt() {
+            Err(error) if error.kind() == ErrorKind::PoolGone => attempt(),
             other => other,
         }
     }

@@ -128,8 +128,10 @@ impl Supervisor {
         self.answer_stop();
         if let Some(registry) = &mut self.registry
             && asked
+            && !registry.serve()
         {
-            registry.serve();
+            // Who asks from now on is told that nobody is there.
+            self.registry = None;
         }
         !self.poll_set.is_ready(0) || self.serve()
     }

@@ -15,10 +15,15 @@ use super::door::{QUESTION_LEN, Question};
 use super::family::ARENA;
 use crate::sys::{self, Channel, Fd};
 
+/// So many pairs of a piece and a tag that holds it are counted at a time: each task, queue and process is one tag.
+const MOST_HOLDS: usize = 1 << 20;
+
 /// See the module's head.
 pub(super) struct Registry {
     door: Channel,
     kept: HashMap<u64, Kept>,
+    /// Pairs of a piece and a tag.
+    n_holds: usize,
     most: usize,
     /// At so many pieces the holds of the dead are looked for.
     sweep_at: usize,
@@ -41,6 +46,7 @@ impl Registry {
         Self {
             door,
             kept: HashMap::from([(ARENA, arena)]),
+            n_holds: 1,
             most,
             sweep_at: 64,
         }
@@ -51,15 +57,19 @@ impl Registry {
         self.door.fd()
     }
 
-    /// Answers one question.
-    pub(super) fn serve(&mut self) {
+    /// Answers one question; false when there will be none any more.
+    pub(super) fn serve(&mut self) -> bool {
         let mut bytes = [0; QUESTION_LEN];
         // A question that could not be received whole is closed with all that came of it, which the asker sees.
         let Ok(received) = self.door.recv(&mut bytes) else {
-            return;
+            return true;
         };
+        // The program is at its end, or a worker gone mad has shut the door.
+        if received.len == 0 {
+            return false;
+        }
         if received.len != QUESTION_LEN {
-            return;
+            return true;
         }
         let mut fds = received.fds.into_iter();
         match Question::from_bytes(&bytes) {
@@ -93,21 +103,25 @@ impl Registry {
             Some(Question::LetGo { id, tag }) => self.let_go(id, tag),
             None => {}
         }
+        true
     }
 
     fn hold(&mut self, id: u64, tag: u64, fd: Fd) -> Result<(), i32> {
-        let n_holds: usize = self.kept.get(&id).map_or(0, |kept| kept.holds.len());
         if tag == 0 || id <= ARENA {
             return Err(sys::EINVAL);
         }
         if self.kept.len() >= self.sweep_at.min(self.most) {
             self.sweep();
         }
-        let is_full = self.kept.len() >= self.most;
-        // Holds are bounded too: each task and each queue is one tag.
-        if n_holds >= 64 * 1024 || (is_full && n_holds == 0) {
+        let is_new = match self.kept.get(&id) {
+            Some(kept) => !kept.holds.contains_key(&tag),
+            None if self.kept.len() >= self.most => return Err(sys::EMFILE),
+            None => true,
+        };
+        if is_new && self.n_holds >= MOST_HOLDS {
             return Err(sys::EMFILE);
         }
+        self.n_holds += usize::from(is_new);
         let kept = self.kept.entry(id).or_insert_with(|| Kept {
             fd,
             holds: HashMap::new(),
@@ -124,6 +138,7 @@ impl Registry {
                 .retain(|&tag, _| tag % 2 == 1 || tag == 0 || sys::is_alive(tag));
             !kept.holds.is_empty()
         });
+        self.n_holds = self.kept.values().map(|kept| kept.holds.len()).sum();
         self.sweep_at = 2 * self.kept.len() + 64;
     }
 
@@ -135,6 +150,7 @@ impl Registry {
             *count -= 1;
             if *count == 0 {
                 kept.holds.remove(&tag);
+                self.n_holds -= 1;
             }
         }
         if kept.holds.is_empty() {
@@ -285,6 +301,37 @@ mod tests {
         assert_eq!([hold(2), hold(3)], [Some((0, None)); 2]);
         assert_eq!(hold(4), Some((sys::EMFILE as u64, None)));
         assert_eq!(hold(3), Some((0, None)), "it is there already");
+    }
+
+    #[test]
+    fn a_door_that_is_shut_is_not_served_for_ever() {
+        let (mut registry, door) = registry(8);
+        door.send(&[1], &[]).unwrap();
+        drop(door);
+        assert!(registry.serve());
+        assert!(!registry.serve());
+    }
+
+    #[test]
+    fn the_tags_that_hold_something_are_bounded_in_all() {
+        let (mut registry, _door) = registry(8);
+        let file = memfd("kept", 8192).unwrap();
+        let hold = |registry: &mut Registry, id, tag| {
+            let fd = file.duplicate().unwrap();
+            registry.hold(id, tag, fd)
+        };
+        for (id, tag) in [(2, 1), (2, 1), (2, 3), (3, 1)] {
+            assert_eq!(hold(&mut registry, id, tag), Ok(()));
+        }
+        assert_eq!(registry.n_holds, 4, "with the arena's");
+        registry.n_holds = MOST_HOLDS;
+        assert_eq!(hold(&mut registry, 2, 5), Err(sys::EMFILE));
+        assert_eq!(hold(&mut registry, 4, 1), Err(sys::EMFILE));
+        assert_eq!(hold(&mut registry, 2, 3), Ok(()), "it is there already");
+        registry.let_go(3, 1);
+        assert_eq!(hold(&mut registry, 2, 5), Ok(()));
+        registry.sweep();
+        assert_eq!(registry.n_holds, 4);
     }
 
     #[test]

@@ -173,6 +173,7 @@ impl<'board> Chunk<'board> {
         let progress = &self.row.progress;
         if progress.started.load(Ordering::Relaxed) <= self.next {
             // In the destructor of a result that had been stored already.
+            self.see_off();
             return;
         }
         let attempt = progress.attempt.load(Ordering::Relaxed);

@@ -8,7 +8,7 @@ use crate::shared::Atomic;
 use crate::sync::{Event, Lock};
 use crate::sys::testing::{in_child, watched};
 
-/// A word takes one slot of the arena, which is 128 bytes with the block's header.
+/// A word takes one line of a slot of the arena.
 const _: () = assert!(Value::<u64>::LEN <= 64);
 
 /// What a receiver in the same program has of `value`.

@@ -77,7 +77,7 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// Kind `InvalidInput` if `len` is 0 or more than the file has, or if the file is not sealed against shrinking:
+    /// Kind `InvalidInput` if `len` is 0, more than the file has or more than half of what can be addressed, or if the file is not sealed against shrinking:
     /// it may come from another process, and one that could shrink it could kill whoever maps it.
     pub(crate) fn shared(file: &Fd, len: usize) -> io::Result<Mapping> {
         let refused = |why: &str| {
@@ -89,6 +89,10 @@ impl Mapping {
         let Some(len) = NonZeroUsize::new(len) else {
             return refused("a file of no bytes");
         };
+        // No reference may reach further, nor any offset.
+        if isize::try_from(len.get()).is_err() {
+            return refused("more than half of what can be addressed");
+        }
         if !u64::try_from(fstat(file)?.st_size).is_ok_and(|size| size >= len.get() as u64) {
             return refused("more bytes than the file has");
         }
