@@ -350,3 +350,53 @@ fn two_processes_never_have_one_chunk() {
         assert_eq!(wins.to_vec(), [1; N]);
     });
 }
+
+/// Blocks of one function give their types one name; read as the other one, chunks would overlap.
+#[test]
+fn elements_of_another_size_and_the_same_name_are_refused() {
+    let (of_four, name, sent) = {
+        #[derive(Clone, Copy, crate::Shareable)]
+        #[repr(C)]
+        #[shareable(crate = crate)]
+        struct Element([u8; 4]);
+        let array = Array::<Element>::zeroed(3).unwrap();
+        let of_four = (Sent::of(&array), array);
+        let mut chunks = Array::<Element>::zeroed(3).unwrap().into_chunks(2).unwrap();
+        let sent = (send(chunks.remove(1)), chunks);
+        (of_four, std::any::type_name::<Element>(), sent)
+    };
+    #[derive(Clone, Copy, crate::Shareable)]
+    #[repr(C)]
+    #[shareable(crate = crate)]
+    struct Element(u8);
+    let refused = "of another type";
+    if std::any::type_name::<Element>() == name {
+        assert!(of_four.0.refusal::<Array<Element>>().contains(refused));
+        // Of 12 bytes, the second half would begin within the first chunk of 8.
+        assert!(sent.0.refusal::<ArrayChunk<Element>>().contains(refused));
+    }
+}
+
+#[test]
+fn elements_of_another_alignment_and_the_same_name_are_refused() {
+    let (array, name) = {
+        #[derive(Clone, Copy, crate::Shareable)]
+        #[repr(C)]
+        #[shareable(crate = crate)]
+        struct Element([u8; 8192]);
+        let array = Array::<Element>::zeroed(1).unwrap();
+        ((Sent::of(&array), array), std::any::type_name::<Element>())
+    };
+    #[derive(Clone, Copy, crate::Shareable)]
+    #[repr(C, align(8192))]
+    #[shareable(crate = crate)]
+    struct Element([u8; 8192]);
+    if std::any::type_name::<Element>() == name {
+        assert!(
+            array
+                .0
+                .refusal::<Array<Element>>()
+                .contains("of another type")
+        );
+    }
+}
