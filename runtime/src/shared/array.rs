@@ -307,6 +307,9 @@ impl<T: Shareable> Array<T> {
 
     /// Makes it read-only for all processes, for good, without a copy.
     ///
+    /// The elements are as they are: that somebody died or panicked in the middle of a change is not told here. Where that
+    /// matters, [`lock`](Self::lock) the array once before.
+    ///
     /// # Errors
     ///
     /// Somebody else has a handle of this array (another clone, a job that was given one and is not over), its guard, or its name
@@ -458,7 +461,8 @@ impl<T: Shareable> Array<T> {
             false => layout::in_this_process(&self.block)?,
         };
         let lock = layout::lock(&block);
-        lock.try_acquire()
+        let acquired = lock
+            .try_acquire()
             .map_err(|not_acquired| refused(who_holds(lock, not_acquired)))?;
         let why_not = if layout::state(&block) != State::shared(self.generation) {
             Some("it was frozen or divided into chunks meanwhile".to_owned())
@@ -468,7 +472,8 @@ impl<T: Shareable> Array<T> {
         if why_not.is_none() {
             layout::set_state(&block, next);
         }
-        lock.release(false);
+        // Those who still have the array are told that it may be in the middle of a change.
+        lock.release(why_not.is_some() && acquired != Acquired::Clean);
         match why_not {
             Some(why) => Err(refused(why)),
             None => Ok(block),

@@ -160,6 +160,24 @@ fn who_dies_with_the_guard_is_reported_with_it() {
 }
 
 #[test]
+fn a_refused_freeze_leaves_the_news_of_a_death_to_the_next() {
+    watched(|| {
+        let array = Array::new([1, 2]).unwrap();
+        for divides in [false, true] {
+            in_child(|| std::mem::forget(array.lock().unwrap())).succeeds();
+            let another = array.clone();
+            let refused = match divides {
+                true => refusal(another.into_chunks(2)),
+                false => refusal(another.freeze()),
+            };
+            assert!(refused.contains("another handle"), "{refused}");
+            assert!(matches!(array.lock(), Err(LockError::Poisoned(_))));
+            drop(array.lock().unwrap());
+        }
+    });
+}
+
+#[test]
 fn a_panic_with_the_guard_poisons_and_moments_heal() {
     let array = Array::new([1]).unwrap();
     let poison = || {
