@@ -3,6 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::*;
+use crate::Value;
 use crate::shared::testing::{Sent, Steps};
 use crate::sys::testing::{alone, in_child, watched};
 
@@ -390,5 +391,53 @@ fn an_inherited_handle_touches_neither_frozen_nor_divided_elements() {
         steps.reach(3);
         child.succeeds();
         assert_eq!(slice[..], [1, 2]);
+    });
+}
+
+#[test]
+fn kills_at_any_moment_wedge_nobody_and_are_told() {
+    const N_KILLS: u64 = 800;
+    watched(|| {
+        let array = Array::<u64>::zeroed(64).unwrap();
+        let value = Value::new([0_u64; 64]).unwrap();
+        let change = |elements: &mut [u64], has_died: bool| {
+            let first = elements[0];
+            assert!(
+                has_died || elements.iter().all(|&x| x == first),
+                "nobody told of a death"
+            );
+            elements.fill(first + 1);
+        };
+        let take_turns = || loop {
+            match array.lock() {
+                Ok(mut guard) => change(&mut guard, false),
+                Err(LockError::OwnerDied(mut guard)) => change(&mut guard, true),
+                Err(error) => panic!("{error}"),
+            }
+            match value.lock() {
+                Ok(mut guard) => change(&mut *guard, false),
+                Err(LockError::OwnerDied(mut guard)) => change(&mut *guard, true),
+                Err(error) => panic!("{error}"),
+            }
+        };
+        let mut children = [in_child(take_turns), in_child(take_turns)];
+        let mut random = 1_u64;
+        for n_kill in 0..N_KILLS {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            std::thread::sleep(Duration::from_micros((random >> 33) % 1500));
+            let victim = (n_kill % 2) as usize;
+            children[victim].pidfd().kill(9).unwrap();
+            // Here too: whoever is first hears of it, and makes it whole.
+            match array.lock() {
+                Ok(mut guard) => change(&mut guard, false),
+                Err(LockError::OwnerDied(mut guard)) => change(&mut guard, true),
+                Err(error) => panic!("{error}"),
+            }
+            children[victim] = in_child(take_turns);
+        }
+        assert!(array.get(0) > Some(N_KILLS));
+        assert!(value.get()[0] > 0);
     });
 }
