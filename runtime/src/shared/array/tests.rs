@@ -78,6 +78,38 @@ fn what_cannot_be_had_is_an_error_at_once() {
     refusal(Array::<u8>::zeroed(1).unwrap().into_chunks(1 << 45));
 }
 
+/// Or the first write to a page could find no memory, which is a signal and not an error.
+#[test]
+fn memory_is_had_when_an_array_is_made_and_also_for_the_words_of_its_chunks() {
+    let array = Array::<u8>::zeroed(3 << 20).unwrap();
+    assert!(array.block.is_whole());
+    let words = Division::words(10_000).unwrap();
+    assert!(words.is_whole());
+}
+
+#[test]
+fn packed_and_widely_aligned_structs_are_elements_like_any_other() {
+    #[derive(Clone, Copy, Debug, PartialEq, crate::Shareable)]
+    #[repr(C, packed)]
+    #[shareable(crate = crate)]
+    struct Packed(u8, u32);
+    #[derive(Clone, Copy, Debug, PartialEq, crate::Shareable)]
+    #[repr(C, align(256))]
+    #[shareable(crate = crate)]
+    struct Wide([u8; 256]);
+    let packed = Array::new([Packed(1, 2), Packed(3, 4)]).unwrap();
+    assert_eq!(size_of_val(&packed.lock().unwrap()[..]), 10);
+    assert_eq!(packed.get(1), Some(Packed(3, 4)));
+    let wide = Array::new([Wide([1; 256]), Wide([2; 256])]).unwrap();
+    let mut chunks = wide.into_chunks(2).unwrap();
+    chunks[1][0].0[255] = 9;
+    assert!(chunks.iter().all(|chunk| chunk.as_ptr().is_aligned()));
+    let wide = Array::from_chunks(chunks).unwrap();
+    assert_eq!(wide.get(1).unwrap().0[254..], [2, 9]);
+    let value = Value::new(Packed(5, 6)).unwrap();
+    assert_eq!(value.update(|it| it.1 += 1), Packed(5, 7));
+}
+
 #[test]
 fn who_holds_the_guard_is_told_and_others_wait() {
     watched(|| {
