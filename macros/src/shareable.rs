@@ -7,9 +7,12 @@
 //! |---|---|
 //! | any bit pattern is a value, no interior mutability | each field has to be `Shareable`, which is `Pod` |
 //! | no field that is not looked at | a pattern that names every field, with its type |
-//! | no padding | each field begins where the one before it ends, and the struct ends with the last |
+//! | no padding | each field begins where the one before it ends, and the struct ends with the last; and its fields have as many bytes as it has |
 //! | a layout that is fixed | `#[repr(C)]` or `#[repr(transparent)]`, looked for here |
 //! | `Copy`, `'static` | bounds of `Pod` itself |
+//!
+//! Padding is looked for twice: first with `core`, whose assertions say what to write, then without any path, since a crate that
+//! calls itself `core` could put anything in their place.
 //!
 //! What the tokens show is refused here, with what to write instead; what only the compiler knows (types, sizes) it
 //! reports at the field in question.
@@ -185,12 +188,14 @@ fn expand(model: &Model) -> TokenStream {
     let Model { name, door, .. } = model;
     let fields = fields_are_plain(model);
     let padding = no_padding(model);
+    let bytes = as_many_bytes(model);
     let allow_deprecated = model.is_deprecated.then(|| quote!(#[allow(deprecated)]));
     quote! {
         #allow_deprecated
         const _: () = {
             #fields
             #padding
+            #bytes
             #[automatically_derived]
             unsafe impl #door::Zeroable for #name {}
             #[automatically_derived]
@@ -266,6 +271,34 @@ fn no_padding(model: &Model) -> TokenStream {
         }
     });
     quote!(#(#between)* #at_the_end)
+}
+
+/// A constant that exists if the fields have as many bytes together as the struct: fields do not overlap, so all bytes are theirs.
+///
+/// Operators and methods of pointers are the language's own, which nothing can replace.
+fn as_many_bytes(model: &Model) -> TokenStream {
+    let Model { name, fields, .. } = model;
+    let members = fields.iter().map(|(member, _)| member);
+    quote! {
+        #[allow(unused_unsafe)]
+        const _: () = {
+            union __Room {
+                nothing: (),
+                one: #name,
+            }
+            let room = __Room { nothing: () };
+            // Addresses only: nothing is read, and none leaves the room.
+            unsafe {
+                let one = &raw const room.one;
+                let mut left = one.add(1).cast::<u8>().offset_from(one.cast::<u8>());
+                #({
+                    let field = &raw const (*one).#members;
+                    left -= field.add(1).cast::<u8>().offset_from(field.cast::<u8>());
+                })*
+                [()][left as usize]
+            }
+        };
+    }
 }
 
 #[cfg(test)]

@@ -229,6 +229,27 @@ fn the_expansion_looks_at_every_field_before_it_vouches() {
                 ::core::mem::size_of::<Pair>() == ::core::mem::offset_of!(Pair, b) + ::core::mem::size_of::<[u16; 2]>(),
                 #PADDING_AFTER,
             );
+            #[allow(unused_unsafe)]
+            const _: () = {
+                union __Room {
+                    nothing: (),
+                    one: Pair,
+                }
+                let room = __Room { nothing: () };
+                unsafe {
+                    let one = &raw const room.one;
+                    let mut left = one.add(1).cast::<u8>().offset_from(one.cast::<u8>());
+                    {
+                        let field = &raw const (*one).a;
+                        left -= field.add(1).cast::<u8>().offset_from(field.cast::<u8>());
+                    }
+                    {
+                        let field = &raw const (*one).b;
+                        left -= field.add(1).cast::<u8>().offset_from(field.cast::<u8>());
+                    }
+                    [()][left as usize]
+                }
+            };
             #[automatically_derived]
             unsafe impl ::procession::__private::Zeroable for Pair {}
             #[automatically_derived]

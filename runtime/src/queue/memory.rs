@@ -70,6 +70,10 @@ impl Ring {
         } else {
             self.move_tail_to_next_lap(tail)?
         };
+        // What was reserved behind the old tail is about to be given back. Left as it is, this number would seem to lie ahead
+        // again after two laps of the longest ring.
+        let reserved = &shared.putters.memory;
+        reserved.store(begin.units(), Ordering::Relaxed);
         let given_back = self.move_head(begin);
         Ok((begin, given_back))
     }
@@ -116,6 +120,14 @@ impl Ring {
             putters.kept.store(kept_now, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// [`give_back_behind`](Self::give_back_behind) the head as it is, for one who has the putters' lock.
+    pub(super) fn give_back(&self, deadline: Option<Instant>) -> Result<u32, QueueError> {
+        let getters = &self.shared().getters;
+        let _held = Held::acquire(&getters.lock, deadline).ok_or(QueueError::Full)?;
+        let head = Position(getters.position.load(Ordering::Acquire));
+        Ok(self.give_back_behind(head.units()))
     }
 
     /// Returns to the system what lies behind the head in whole steps, the kept piece excepted; gives the end of that.

@@ -46,7 +46,8 @@ use crate::shared::{Label, travel};
 ///   else notices.
 /// - [`bounded`](Self::bounded) queues make [`put`](Self::put) wait for room; those of [`new`](Self::new) grow.
 /// - It takes the memory of what waits in it, and keeps up to about 16 MiB of what it once had.
-/// - A process that is stopped (SIGSTOP) in the middle of a `put` or a `get` holds up those who do the same until it goes on.
+/// - A process that is stopped (SIGSTOP) in the middle of a `put` or a `get` holds up those who do the same until it goes on, and in
+///   the middle of a `get` at times also who puts into an empty queue.
 ///
 /// A queue without bound and without [`close`](Self::close) never tells a consumer that all is done: close it, or put a
 /// message that says so.
@@ -150,7 +151,7 @@ impl<T: ByValue> Queue<T> {
     ///
     /// # Errors
     ///
-    /// As for [`put`](Self::put), and [`Full`](QueueError::Full) at once; the message is dropped.
+    /// As for [`put`](Self::put), and [`Full`](QueueError::Full) without waiting for room; the message is dropped.
     ///
     /// ```
     /// use procession::{Queue, QueueError};

@@ -6,7 +6,7 @@
 //! bits  0..31  messages passed since the queue was made, modulo 2^31
 //! ```
 //!
-//! A ring has at most 2^31 units and a message takes at least one, so differences modulo 2^32 and 2^31 are exact.
+//! A ring has at most 2^31 units and at most [`MOST_MESSAGES`] wait, so differences modulo 2^32 and 2^31 are exact.
 
 /// Bytes of a unit.
 pub(super) const UNIT: usize = 8;
@@ -17,6 +17,9 @@ pub(super) const MOST_UNITS: u32 = 1 << 31;
 pub(super) const CLOSED: u64 = 1 << 31;
 
 const COUNT: u32 = (1 << 31) - 1;
+
+/// The most messages that can wait: one more would look like none.
+pub(super) const MOST_MESSAGES: u32 = COUNT;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Position(pub(super) u64);

@@ -29,7 +29,7 @@ use std::time::Instant;
 use super::bytes::{RING, RingBytes};
 use super::error::QueueError;
 use super::layout::{Held, Shared};
-use super::position::{CLOSED, MOST_UNITS, Position, UNIT, Waiting};
+use super::position::{CLOSED, MOST_MESSAGES, MOST_UNITS, Position, UNIT, Waiting};
 use crate::codec::Encoder;
 use crate::error::{Error, ErrorKind};
 use crate::shared::{Block, Label};
@@ -155,8 +155,13 @@ impl Ring {
             (tail, given_back)
         };
         let begin = tail.units();
-        let room = self.bytes.len() - begin.wrapping_sub(given_back);
+        let mut room = self.bytes.len() - begin.wrapping_sub(given_back);
         if n_units > room {
+            // Whoever died after he had moved the head has left more than this to be had.
+            let given_back = self.give_back(deadline)?;
+            room = self.bytes.len() - begin.wrapping_sub(given_back);
+        }
+        if n_units > room || waiting.messages == MOST_MESSAGES {
             return Err(too_large());
         }
         self.reserve(begin, n_units, room, waiting.units)

@@ -306,6 +306,9 @@ impl<T: Shareable> Array<T> {
 
     /// Makes it read-only for all processes, for good, without a copy.
     ///
+    /// The elements are as they are: that somebody died or panicked in the middle of a change is not told here. Where that
+    /// matters, [`lock`](Self::lock) the array once before.
+    ///
     /// # Errors
     ///
     /// Somebody else has a handle of this array (another clone, a job that was given one and is not over), its guard, or its name

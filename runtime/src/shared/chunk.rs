@@ -164,7 +164,7 @@ impl<'de, T: Shareable> Deserialize<'de> for ArrayChunk<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         type Blocks<T> = (Found<Array<T>>, Found<Division>);
         let ((array, words), index, turn) = <(Blocks<T>, usize, u32)>::deserialize(from)?;
-        let division = Division::find(array.hidden()?, words.0).map_err(D::Error::custom)?;
+        let division = Division::find(array.hidden()?, words.words()).map_err(D::Error::custom)?;
         let claim = division.claim(index, turn).map_err(D::Error::custom)?;
         Ok(Self::new(claim))
     }

@@ -8,6 +8,7 @@
 //! | from byte | there is |
 //! |---|---|
 //! | 0 | the lock |
+//! | 48 | the size of an element |
 //! | 56 | the *state*: a generation, and what the array is (the lowest two bits) |
 //! | the next page of the file | the elements |
 //!
@@ -28,7 +29,9 @@
 //! - A `&mut [T]` that safe code has leaked lives as long as its process. So the mapping is [hidden](hide) from forked
 //!   children, who would otherwise have such a reference too; what they do with a handle maps it anew. Frozen elements are
 //!   shown again: nobody can have a `&mut` into them.
-//! - The number of elements follows from the length of the block, which each process remembers privately.
+//! - The number of elements follows from the length of the block, which each process remembers privately, and from the size
+//!   of one. A name is read as elements of the size that it was made of only: two types can have one name
+//!   (of blocks of one function, say), and chunks that are counted in elements of two sizes overlap.
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -40,15 +43,20 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::block::{Block, LARGE_PAYLOAD, Label};
+use super::division::Division;
 use super::{Array, Shareable, travel};
 use crate::error::Error;
 use crate::sync::RawLock;
 use crate::sys;
 
+const ELEMENT: usize = 48;
 const STATE: usize = 56;
 const HEAD_LEN: usize = STATE + size_of::<AtomicU64>();
 
-const _: () = assert!(size_of::<RawLock>() <= STATE);
+const _: () = assert!(size_of::<RawLock>() <= ELEMENT);
+
+/// The largest alignment of an element: every page has it.
+const LARGEST_ALIGNMENT: usize = 4096;
 
 /// What an array is, and since which change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +109,7 @@ pub(super) fn start() -> usize {
 /// An array of noughts.
 pub(super) fn make<T: Shareable>(len: usize) -> Result<Arc<Block>, Error> {
     let element = std::any::type_name::<T>();
-    if size_of::<T>() == 0 || align_of::<T>() > 4096 {
+    if size_of::<T>() == 0 || align_of::<T>() > LARGEST_ALIGNMENT {
         return Err(Error::invalid_input(format!(
             "an array cannot have elements of type `{element}`: they take no bytes, or are aligned to more than a page"
         )));
@@ -115,8 +123,16 @@ pub(super) fn make<T: Shareable>(len: usize) -> Result<Arc<Block>, Error> {
             ))
         })?;
     let block = Block::large(Label::of::<Array<T>>(), start() + bytes, start() + bytes)?;
+    let element: &AtomicU64 = block.words(ELEMENT);
+    element.store(size_of::<T>() as u64, Ordering::Relaxed);
     hide(&block)?;
     Ok(block)
+}
+
+/// Whether the elements were made as ones that lie as `T` does.
+fn has_elements_like<T>(block: &Block) -> bool {
+    let size = block.words::<AtomicU64>(ELEMENT).load(Ordering::Relaxed);
+    size == size_of::<T>() as u64 && align_of::<T>() <= LARGEST_ALIGNMENT
 }
 
 /// The number of elements.
@@ -193,7 +209,7 @@ impl Serialize for Named<'_> {
 }
 
 /// The block that [`Named`] has written, found as one of an `L`.
-pub(super) struct Found<L: ?Sized>(pub(super) Arc<Block>, PhantomData<fn() -> Box<L>>);
+pub(super) struct Found<L: ?Sized>(Arc<Block>, PhantomData<fn() -> Box<L>>);
 
 impl<'de, L: ?Sized> Deserialize<'de> for Found<L> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -210,19 +226,32 @@ impl<'de, L: ?Sized> Deserialize<'de> for Found<L> {
 }
 
 impl<T: Shareable> Found<Array<T>> {
-    /// The block of an array.
-    pub(super) fn whole<E: serde::de::Error>(self) -> Result<Arc<Block>, E> {
-        match self.0.len() < start() {
-            true => Err(E::custom("this array has no head: the data is damaged")),
-            false => Ok(self.0),
+    /// The block of an array of `T`.
+    pub(super) fn array<E: serde::de::Error>(self) -> Result<Arc<Block>, E> {
+        if self.0.len() < start() {
+            return Err(E::custom("this array has no head: the data is damaged"));
+        }
+        match has_elements_like::<T>(&self.0) {
+            true => Ok(self.0),
+            false => Err(E::custom(format_args!(
+                "the elements of this array are of another type than this `{}`: send and receive the same type",
+                std::any::type_name::<T>()
+            ))),
         }
     }
 
     /// The same, hidden from the children of this process unless it is frozen.
     pub(super) fn hidden<E: serde::de::Error>(self) -> Result<Arc<Block>, E> {
-        let block = self.whole()?;
+        let block = self.array()?;
         hide(&block).map_err(E::custom)?;
         Ok(block)
+    }
+}
+
+impl Found<Division> {
+    /// The block of a division.
+    pub(super) fn words(self) -> Arc<Block> {
+        self.0
     }
 }
 

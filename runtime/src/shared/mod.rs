@@ -20,11 +20,11 @@
 //!
 //! # The memory model
 //!
-//! What is shared is plain data ([`Shareable`](trait@Shareable)): every pattern of bytes is a value, so no process can make it
-//! invalid for another. It is read and written by the holder of its lock, and what one holder wrote the next one sees.
-//! References into shared memory are given out only where nobody else can be writing: by a guard, or by a handle that is alone by
-//! construction. Without a lock there is [`Atomic`], whose operations are those of [`std::sync::atomic`], between
-//! processes as between threads. That is all there is.
+//! What is shared is plain data ([`Shareable`](trait@Shareable)): every pattern of bytes is a value, so no process can make it invalid for
+//! another. It is read and written by the holder of its lock, and what one holder wrote the next one sees; or by a handle that is alone
+//! by construction: nobody writes an array that is [frozen](SharedSlice), and a [chunk](ArrayChunk) is one process's at a time.
+//! Without either there is [`Atomic`], whose operations are those of [`std::sync::atomic`], between processes as between threads.
+//! That is all there is: no reference into memory that somebody else may be writing.
 //!
 //! A lock whose holder is killed is acquired by the next one, who is told: see [`LockError`]. Locking what one holds already
 //! is an error, not a hang.
@@ -38,6 +38,12 @@
 //! | `with v.get_lock(): v.value += 1` | `v.update(\|v\| *v += 1)`, or [`Value::lock`] |
 //! | `mp.Value(Point, 1, 2)`, a `ctypes.Structure` | a struct with `#[derive(Clone, Copy, Shareable)] #[repr(C)]` |
 //! | `v.value += 1` with `mp.Value('i', lock=False)` | [`Atomic`], which loses no addition |
+//! | `a = mp.Array('i', [1, 2, 3])` | `let a = Array::new([1, 2, 3])?` |
+//! | `mp.Array('d', 10)` | `Array::<f64>::zeroed(10)?` |
+//! | `a[1]`, `a[1] = 5`, `a[:]` | `a.get(1)`, which is an `Option`, `a.set(1, 5)`, `a.to_vec()` |
+//! | `with a.get_lock():` and a loop over `a` | [`Array::lock`], a `&mut [T]` |
+//! | `mp.RawArray`, and care | [`Array::freeze`] to read, [`Array::into_chunks`] to write without a lock |
+//! | `mp.Queue()`, `mp.Queue(10)` | [`Queue::new`](crate::Queue::new), [`Queue::bounded(10)`](crate::Queue::bounded) |
 //! | `mp.Lock()`, `with lock:` | [`Lock`](crate::Lock), `let _guard = lock.acquire()?` |
 //! | `mp.Event()` | [`Event`](crate::Event) |
 //!
@@ -54,6 +60,8 @@
 //! | | `c_bool` | `u8`, 0 or 1 |
 //! | | `c_ssize_t`, `c_size_t` | `isize`, `usize` |
 //! | | `c_int * 3` | `[i32; 3]` |
+//!
+//! Python's `Array` has one dimension. So has [`Array`], and more by a [stride](Array#more-than-one-dimension).
 
 mod arena;
 mod array;

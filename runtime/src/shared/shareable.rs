@@ -106,6 +106,36 @@ impl<T: Pod> Shareable for T {}
 /// struct Flag(bool);
 /// ```
 ///
+/// A crate that calls itself `core` hides none.
+///
+/// ```compile_fail
+/// extern crate self as core;
+/// pub mod mem {
+///     pub use std::mem::offset_of;
+///     pub const fn size_of<T>() -> usize { 4 }
+/// }
+/// #[macro_export]
+/// macro_rules! assert { ($($tokens:tt)*) => { () } }
+/// #[derive(Clone, Copy, procession::Shareable)]
+/// #[repr(C)]
+/// struct Padded { kind: u8, number: u32 }
+/// fn main() {}
+/// ```
+///
+/// ```
+/// extern crate self as core;
+/// pub mod mem {
+///     pub use std::mem::offset_of;
+///     pub const fn size_of<T>() -> usize { 4 }
+/// }
+/// #[macro_export]
+/// macro_rules! assert { ($($tokens:tt)*) => { () } }
+/// #[derive(Clone, Copy, procession::Shareable)]
+/// #[repr(C)]
+/// struct Whole { kind: [u8; 4], number: u32 }
+/// fn main() {}
+/// ```
+///
 /// A struct that is not `Copy` may have a destructor.
 ///
 /// ```compile_fail

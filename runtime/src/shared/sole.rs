@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::block::Block;
 use super::layout::{self, State};
 use crate::error::Error;
-use crate::sync::{NotAcquired, RawLock};
+use crate::sync::{Acquired, NotAcquired, RawLock};
 use crate::sys;
 
 /// Takes an array that is shared, since `generation`, to its next state, if nobody else has anything of it.
@@ -24,7 +24,8 @@ pub(super) fn change(
         false => layout::in_this_process(&block)?,
     };
     let lock = layout::lock(&block);
-    lock.try_acquire()
+    let acquired = lock
+        .try_acquire()
         .map_err(|why| refused(who_holds(lock, why)))?;
     let why_not = if layout::state(&block) != State::shared(generation) {
         Some("it was frozen or divided into chunks meanwhile".to_owned())
@@ -34,7 +35,8 @@ pub(super) fn change(
     if why_not.is_none() {
         layout::set_state(&block, next);
     }
-    lock.release(false);
+    // Those who still have the array are told that it may be in the middle of a change.
+    lock.release(why_not.is_some() && acquired != Acquired::Clean);
     match why_not {
         Some(why) => Err(refused(why)),
         None => Ok(block),

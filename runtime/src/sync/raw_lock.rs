@@ -10,6 +10,7 @@
 //! | `heir` | the process of one waiter that has waited long; 0: none | to its own: a waiter, where there is none or a dead one. To 0: that waiter, or who takes the lock in its place | another takes its place, and the lock if it was reserved |
 //! | `thread` | the thread that holds; 0 when nobody does | the holder, after it has the lock and before it lets go | stays until the next holder writes its own; not read while SETTLING |
 //! | `left` | not 0: the last holder left by a panic | set by the holder before it lets go, cleared by the next | the lock goes over with the death reported, and this is cleared |
+//! | `reserved_at` | when the lock was last reserved, in [`TICK`]s | the holder, before it lets go to an heir | is only ever compared with the clock |
 //! | `bell` | how often a holder let go while others waited; these sleep on it | the holder that let go | the sleepers look by themselves when their pause is over |
 //!
 //! Invariants:
@@ -18,8 +19,8 @@
 //! - Every change of hands is one exchange of `holder`, so a death is reported to exactly one process, and a killed
 //!   one leaves either the old holder or the new. If the new one is killed before it returns, its own death is
 //!   reported in place of what it was to report.
-//! - A reservation is no hold: it is for the order of turns only. Waiters pass over an heir that is dead, or that has
-//!   not come in [`RESERVED_FOR`] (it may be stopped).
+//! - A reservation is no hold: it is for the order of turns only. Everybody passes over an heir that is dead, or that has
+//!   not come in [`RESERVED_FOR`] (it may be stopped), also those who only try.
 //!
 //! A waiter sleeps on `bell` as it was before it marked `holder` as contended; the holder that finds the mark when it
 //! lets go changes `bell`, so no wake-up is lost. Man page: `futex(2)`. On the marked word and the woken waiter that
@@ -48,6 +49,8 @@ const FIRST_PAUSE: u64 = HEIR_AFTER;
 const LONGEST_PAUSE: u64 = 16_000_000;
 const RESERVED_FOR: u64 = 20_000_000;
 const LONGEST_PAUSE_BEHIND_HEIR: u64 = 1_000_000;
+/// In which reservations are dated: 32 bits of them come around in 49 days.
+const TICK: u64 = 1_000_000;
 
 /// Looks at a held lock before the first sleep: most are held for less than a sleep takes.
 const N_SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
@@ -84,6 +87,7 @@ pub(crate) struct RawLock {
     thread: AtomicU32,
     left: AtomicU32,
     bell: AtomicU32,
+    reserved_at: AtomicU32,
 }
 
 impl RawLock {
@@ -133,6 +137,10 @@ impl RawLock {
         let mut word = own;
         loop {
             let has_heir = self.heir.load(Ordering::Relaxed) != NOBODY;
+            if has_heir {
+                let now = ticks(monotonic_nanos());
+                self.reserved_at.store(now, Ordering::Relaxed);
+            }
             let free = if has_heir { RESERVED } else { FREE };
             match self
                 .holder
@@ -178,6 +186,12 @@ impl RawLock {
             && (thread == thread_id() || !is_own_thread(thread))
     }
 
+    /// Whether the heir has not come in time, at this reading of the clock, which was taken after the lock was seen reserved.
+    fn is_reservation_over(&self, now: u64) -> bool {
+        let reserved_at = self.reserved_at.load(Ordering::Relaxed);
+        ticks(now).wrapping_sub(reserved_at) > ticks(RESERVED_FOR)
+    }
+
     fn ring(&self, n_sleepers: u32) {
         self.bell.fetch_add(1, Ordering::Release);
         futex::wake(&self.bell, n_sleepers);
@@ -211,6 +225,10 @@ impl RawLock {
         waiter.leave(result.is_ok());
         result
     }
+}
+
+fn ticks(nanos: u64) -> u32 {
+    (nanos / TICK) as u32
 }
 
 /// One call that found the lock taken.
@@ -292,7 +310,9 @@ impl<'a> Waiter<'a> {
             return true;
         }
         let since = *self.behind_heir_since.get_or_insert(now);
-        now - since >= RESERVED_FOR || (asks && !is_alive(heir))
+        now - since >= RESERVED_FOR
+            || self.lock.is_reservation_over(now)
+            || (asks && !is_alive(heir))
     }
 
     /// Makes the lock this thread's if nobody was faster.

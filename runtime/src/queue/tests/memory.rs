@@ -110,6 +110,21 @@ fn a_putter_that_dies_while_it_begins_again_leaves_a_valid_queue() {
     }
 }
 
+/// Whoever has moved the head and dies has not given back what lies behind it.
+#[test]
+fn room_that_the_dead_have_not_given_back_is_to_be_had() {
+    for n_waiting in [0, 1] {
+        let queue = small::<Vec<u8>>(u32::MAX);
+        move_to(&queue, 8192, 7);
+        (0..n_waiting).for_each(|_| queue.put(vec![1; 10]).unwrap());
+        let getters = &queue.ring.shared().getters;
+        getters.memory.store(512, Ordering::Relaxed);
+        queue.put(vec![2; 6000]).unwrap();
+        (0..n_waiting).for_each(|_| assert_eq!(queue.get(), Ok(vec![1; 10])));
+        assert_eq!(queue.get(), Ok(vec![2; 6000]));
+    }
+}
+
 #[test]
 fn a_getter_follows_a_skip_that_was_left_standing() {
     let queue = small::<Vec<u8>>(u32::MAX);
@@ -129,4 +144,51 @@ fn a_getter_follows_a_skip_that_was_left_standing() {
         .store(head.after(1, lap + 2).0, Ordering::Relaxed);
     assert_eq!(queue.ring.take(None), Ok(Some(vec![4, 5, 6])));
     assert_eq!(queue.try_get(), Ok(None));
+}
+
+/// A ring of the greatest length: after two laps the numbers begin anew.
+#[test]
+fn memory_that_was_given_back_is_not_taken_for_reserved_two_laps_later() {
+    let queue = with_ring::<Vec<u8>>(u32::MAX, 16 << 30);
+    let fill = |n: usize| (0..n).for_each(|_| queue.put(vec![1; 100 * KIB]).unwrap());
+    fill(70);
+    (0..70).for_each(|_| drop(queue.get().unwrap()));
+    let putters = &queue.ring.shared().putters;
+    let lap = |units: u32| units >> 31;
+    let begin = Position(putters.position.load(Ordering::Relaxed)).units();
+    // Empty whenever the next message is put, so that each 256 KiB begin a lap.
+    for n_laps in 1..=5 {
+        let before = Position(putters.position.load(Ordering::Relaxed)).units();
+        while lap(Position(putters.position.load(Ordering::Relaxed)).units()) == lap(before) {
+            queue.put(vec![2; 10 * KIB]).unwrap();
+            queue.get().unwrap();
+        }
+        let tail = Position(putters.position.load(Ordering::Relaxed)).units();
+        let ahead = putters.memory.load(Ordering::Relaxed).wrapping_sub(tail);
+        let claimed = if ahead <= 1 << 31 {
+            ahead as usize * 8
+        } else {
+            0
+        };
+        assert!(
+            claimed <= resident(&queue),
+            "{claimed} bytes count as reserved after {n_laps} laps from {begin}, {} are there",
+            resident(&queue)
+        );
+    }
+}
+
+#[test]
+fn as_many_messages_wait_as_can_be_counted_and_no_more() {
+    let queue = with_ring::<()>(u32::MAX, 16 << 30);
+    let most = u32::MAX / 2;
+    let putters = &queue.ring.shared().putters;
+    putters
+        .position
+        .store(Position(0).after(most - 1, most - 1).0, Ordering::Relaxed);
+    queue.put(()).unwrap();
+    assert_eq!(queue.len(), most as usize);
+    let error = queue.put(()).unwrap_err();
+    assert!(error.to_string().contains("no room"), "{error}");
+    assert_eq!(queue.len(), most as usize);
 }

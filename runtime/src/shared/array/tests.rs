@@ -3,6 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::*;
+use crate::Value;
 use crate::shared::testing::{Sent, Steps};
 use crate::sys::testing::{alone, in_child, watched};
 
@@ -75,6 +76,38 @@ fn what_cannot_be_had_is_an_error_at_once() {
     assert!(error.contains("0 chunks"), "{error}");
     refusal(Array::<u8>::zeroed(1).unwrap().into_chunks(usize::MAX));
     refusal(Array::<u8>::zeroed(1).unwrap().into_chunks(1 << 45));
+}
+
+/// Or the first write to a page could find no memory, which is a signal and not an error.
+#[test]
+fn memory_is_had_when_an_array_is_made_and_also_for_the_words_of_its_chunks() {
+    let array = Array::<u8>::zeroed(3 << 20).unwrap();
+    assert!(array.block.is_whole());
+    let words = Division::words(10_000).unwrap();
+    assert!(words.is_whole());
+}
+
+#[test]
+fn packed_and_widely_aligned_structs_are_elements_like_any_other() {
+    #[derive(Clone, Copy, Debug, PartialEq, crate::Shareable)]
+    #[repr(C, packed)]
+    #[shareable(crate = crate)]
+    struct Packed(u8, u32);
+    #[derive(Clone, Copy, Debug, PartialEq, crate::Shareable)]
+    #[repr(C, align(256))]
+    #[shareable(crate = crate)]
+    struct Wide([u8; 256]);
+    let packed = Array::new([Packed(1, 2), Packed(3, 4)]).unwrap();
+    assert_eq!(size_of_val(&packed.lock().unwrap()[..]), 10);
+    assert_eq!(packed.get(1), Some(Packed(3, 4)));
+    let wide = Array::new([Wide([1; 256]), Wide([2; 256])]).unwrap();
+    let mut chunks = wide.into_chunks(2).unwrap();
+    chunks[1][0].0[255] = 9;
+    assert!(chunks.iter().all(|chunk| chunk.as_ptr().is_aligned()));
+    let wide = Array::from_chunks(chunks).unwrap();
+    assert_eq!(wide.get(1).unwrap().0[254..], [2, 9]);
+    let value = Value::new(Packed(5, 6)).unwrap();
+    assert_eq!(value.update(|it| it.1 += 1), Packed(5, 7));
 }
 
 #[test]
@@ -156,6 +189,24 @@ fn who_dies_with_the_guard_is_reported_with_it() {
         assert_eq!(guard[..], [100, 2]);
         drop(guard);
         drop(array.lock().unwrap());
+    });
+}
+
+#[test]
+fn a_refused_freeze_leaves_the_news_of_a_death_to_the_next() {
+    watched(|| {
+        let array = Array::new([1, 2]).unwrap();
+        for divides in [false, true] {
+            in_child(|| std::mem::forget(array.lock().unwrap())).succeeds();
+            let another = array.clone();
+            let refused = match divides {
+                true => refusal(another.into_chunks(2)),
+                false => refusal(another.freeze()),
+            };
+            assert!(refused.contains("another handle"), "{refused}");
+            assert!(matches!(array.lock(), Err(LockError::Poisoned(_))));
+            drop(array.lock().unwrap());
+        }
     });
 }
 
@@ -372,5 +423,53 @@ fn an_inherited_handle_touches_neither_frozen_nor_divided_elements() {
         steps.reach(3);
         child.succeeds();
         assert_eq!(slice[..], [1, 2]);
+    });
+}
+
+#[test]
+fn kills_at_any_moment_wedge_nobody_and_are_told() {
+    const N_KILLS: u64 = 800;
+    watched(|| {
+        let array = Array::<u64>::zeroed(64).unwrap();
+        let value = Value::new([0_u64; 64]).unwrap();
+        let change = |elements: &mut [u64], has_died: bool| {
+            let first = elements[0];
+            assert!(
+                has_died || elements.iter().all(|&x| x == first),
+                "nobody told of a death"
+            );
+            elements.fill(first + 1);
+        };
+        let take_turns = || loop {
+            match array.lock() {
+                Ok(mut guard) => change(&mut guard, false),
+                Err(LockError::OwnerDied(mut guard)) => change(&mut guard, true),
+                Err(error) => panic!("{error}"),
+            }
+            match value.lock() {
+                Ok(mut guard) => change(&mut *guard, false),
+                Err(LockError::OwnerDied(mut guard)) => change(&mut *guard, true),
+                Err(error) => panic!("{error}"),
+            }
+        };
+        let mut children = [in_child(take_turns), in_child(take_turns)];
+        let mut random = 1_u64;
+        for n_kill in 0..N_KILLS {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            std::thread::sleep(Duration::from_micros((random >> 33) % 1500));
+            let victim = (n_kill % 2) as usize;
+            children[victim].pidfd().kill(9).unwrap();
+            // Here too: whoever is first hears of it, and makes it whole.
+            match array.lock() {
+                Ok(mut guard) => change(&mut guard, false),
+                Err(LockError::OwnerDied(mut guard)) => change(&mut guard, true),
+                Err(error) => panic!("{error}"),
+            }
+            children[victim] = in_child(take_turns);
+        }
+        assert!(array.get(0) > Some(N_KILLS));
+        assert!(value.get()[0] > 0);
     });
 }

@@ -3,6 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::*;
+use crate::Queue;
 use crate::error::Error;
 use crate::shared::testing::{Sent, Steps, send};
 use crate::sys;
@@ -349,5 +350,101 @@ fn two_processes_never_have_one_chunk() {
         race();
         children.into_iter().for_each(|child| child.succeeds());
         assert_eq!(wins.to_vec(), [1; N]);
+    });
+}
+
+/// Blocks of one function give their types one name; read as the other one, chunks would overlap.
+#[test]
+fn elements_of_another_size_and_the_same_name_are_refused() {
+    let (of_four, name, sent) = {
+        #[derive(Clone, Copy, crate::Shareable)]
+        #[repr(C)]
+        #[shareable(crate = crate)]
+        struct Element([u8; 4]);
+        let array = Array::<Element>::zeroed(3).unwrap();
+        let of_four = (Sent::of(&array), array);
+        let mut chunks = Array::<Element>::zeroed(3).unwrap().into_chunks(2).unwrap();
+        let sent = (send(chunks.remove(1)), chunks);
+        (of_four, std::any::type_name::<Element>(), sent)
+    };
+    #[derive(Clone, Copy, crate::Shareable)]
+    #[repr(C)]
+    #[shareable(crate = crate)]
+    struct Element(u8);
+    let refused = "of another type";
+    if std::any::type_name::<Element>() == name {
+        assert!(of_four.0.refusal::<Array<Element>>().contains(refused));
+        // Of 12 bytes, the second half would begin within the first chunk of 8.
+        assert!(sent.0.refusal::<ArrayChunk<Element>>().contains(refused));
+    }
+}
+
+#[test]
+fn elements_of_another_alignment_and_the_same_name_are_refused() {
+    let (array, name) = {
+        #[derive(Clone, Copy, crate::Shareable)]
+        #[repr(C)]
+        #[shareable(crate = crate)]
+        struct Element([u8; 8192]);
+        let array = Array::<Element>::zeroed(1).unwrap();
+        ((Sent::of(&array), array), std::any::type_name::<Element>())
+    };
+    #[derive(Clone, Copy, crate::Shareable)]
+    #[repr(C, align(8192))]
+    #[shareable(crate = crate)]
+    struct Element([u8; 8192]);
+    if std::any::type_name::<Element>() == name {
+        assert!(
+            array
+                .0
+                .refusal::<Array<Element>>()
+                .contains("of another type")
+        );
+    }
+}
+
+#[test]
+fn kills_at_any_moment_leave_each_chunk_with_one_owner_or_none() {
+    const N_KILLS: u64 = 600;
+    const N: usize = 6;
+    watched(|| {
+        let (mut random, mut n_passed) = (1_u64, 0);
+        for _ in 0..N_KILLS / 2 {
+            let mut chunks = Array::<u64>::zeroed(4 * N).unwrap().into_chunks(N).unwrap();
+            let kept = chunks.pop().unwrap();
+            let work = Queue::new().unwrap();
+            chunks
+                .into_iter()
+                .for_each(|chunk| work.put(chunk).unwrap());
+            let pass_on = |mark: u64| {
+                for chunk in &work {
+                    let mut chunk: ArrayChunk<u64> = chunk.unwrap();
+                    let n_before = chunk.iter().max().map_or(0, |n| n >> 2);
+                    let own = (n_before + 1) << 2 | mark;
+                    for place in 0..chunk.len() {
+                        chunk[place] = own;
+                    }
+                    assert!(chunk.iter().all(|&there| there == own), "two owners");
+                    work.put(chunk).unwrap();
+                }
+            };
+            let children = [in_child(|| pass_on(1)), in_child(|| pass_on(2))];
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            std::thread::sleep(Duration::from_micros((random >> 33) % 4000));
+            let [first, second] = children;
+            first.kill();
+            std::thread::sleep(Duration::from_micros((random >> 43) % 1000));
+            let pid = second.pid();
+            second.kill();
+            let array = Array::from_chunks([kept]).unwrap_or_else(|e| panic!("{e}, killed {pid}"));
+            // What is left in the queue are names of chunks that are no more.
+            while !work.is_empty() {
+                assert!(work.try_get().is_err());
+            }
+            n_passed += array.to_vec().into_iter().map(|n| n >> 2).sum::<u64>();
+        }
+        assert!(n_passed > 1000, "{n_passed}");
     });
 }

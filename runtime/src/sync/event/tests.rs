@@ -136,3 +136,41 @@ fn a_waiter_that_is_killed_hangs_nobody() {
         other.succeeds();
     });
 }
+
+#[test]
+fn kills_at_any_moment_wedge_nobody() {
+    const N_KILLS: u64 = 800;
+    watched(|| {
+        let event = Event::new().unwrap();
+        let n_passed = Atomic::new(0_u64).unwrap();
+        let survivor = in_child(|| {
+            loop {
+                event.wait();
+                n_passed.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let disturb = || loop {
+            event.wait_timeout(Duration::from_micros(20));
+            event.set();
+            event.clear();
+        };
+        let mut random = 1_u64;
+        for _ in 0..N_KILLS {
+            let victim = in_child(disturb);
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            thread::sleep(Duration::from_micros((random >> 33) % 1500));
+            victim.kill();
+            event.clear();
+            let before = n_passed.load(Ordering::SeqCst);
+            event.set();
+            // One of them may have passed before.
+            while n_passed.load(Ordering::SeqCst) < before + 2 {
+                thread::yield_now();
+            }
+            event.clear();
+        }
+        survivor.kill();
+    });
+}

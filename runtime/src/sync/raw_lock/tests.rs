@@ -349,6 +349,7 @@ fn an_heir_that_is_dead_or_does_not_come_is_passed_over() {
             let absent = in_child(|| sleep_forever());
             let stopped = u64::from(absent.pid()) << 32;
             for heir in [gone, stopped, u64::MAX] {
+                lock.reserved_at.store(ticks(monotonic_nanos()), Relaxed);
                 lock.holder.store(RESERVED, Relaxed);
                 lock.heir.store(heir, Relaxed);
                 let at_once = if heir == stopped { TIMED_OUT } else { CLEAN };
@@ -359,6 +360,24 @@ fn an_heir_that_is_dead_or_does_not_come_is_passed_over() {
                 assert_eq!(lock.heir.load(Relaxed), NOBODY);
                 lock.release(false);
             }
+        });
+    });
+}
+
+#[test]
+fn a_stopped_heir_keeps_a_free_lock_from_nobody_who_only_tries() {
+    watched(|| {
+        with_shared_page(|Page { lock, .. }| {
+            assert_eq!(lock.acquire(None), CLEAN);
+            let heir = in_child(|| {
+                assert_eq!(lock.acquire(None), CLEAN);
+                sleep_forever()
+            });
+            wait_until(|| lock.heir.load(Relaxed) != NOBODY);
+            heir.pidfd().kill(libc::SIGSTOP).unwrap();
+            thread::sleep(Duration::from_millis(50));
+            lock.release(false);
+            wait_until(|| lock.try_acquire() == CLEAN);
         });
     });
 }
