@@ -27,10 +27,10 @@ use crate::errors::Errors;
 use crate::path;
 
 const PADDING_BEFORE: &str = "there is padding before this field, bytes that hold nothing: put the fields with the largest \
-    alignment first, or fill the gap with a field of as many bytes, such as `_padding: [u8; 4]`";
+    alignment first, or fill the gap with a field of as many bytes as it has, `_padding: [u8; 1]`, `[u8; 2]` …";
 
-const PADDING_AFTER: &str = "there is padding after the last field, bytes that hold nothing: add a field of as many bytes, \
-    such as `_padding: [u8; 4]`";
+const PADDING_AFTER: &str = "there is padding after the last field, bytes that hold nothing: add a field of as many bytes \
+    as it has, `_padding: [u8; 1]`, `[u8; 2]` …";
 
 /// The items that stand beside the user's struct, or the mistakes.
 pub(crate) fn shareable(tokens: TokenStream) -> TokenStream {

@@ -250,6 +250,28 @@ impl From<JobError> for Error {
     }
 }
 
+/// So that a job may use `?` on files as on queues and locks: of kind [`ErrorKind::System`].
+///
+/// ```
+/// use procession::{Error, process_job, spawn};
+///
+/// #[process_job]
+/// fn count_bytes(path: &str) -> Result<usize, Error> {
+///     Ok(std::fs::read(path)?.len())
+/// }
+///
+/// let error = spawn!(count_bytes("/no/such/file"))?.join()?.unwrap_err();
+/// assert!(error.to_string().contains("No such file"), "{error}");
+/// # Ok::<(), Error>(())
+/// ```
+impl From<io::Error> for Error {
+    fn from(source: io::Error) -> Self {
+        let mut error = Self::new(ErrorKind::System, source.to_string());
+        error.inner.source = Some(source);
+        error
+    }
+}
+
 impl From<sys::StartError> for Error {
     fn from(error: sys::StartError) -> Self {
         let mut this = Self::new(ErrorKind::Start, error.to_string());

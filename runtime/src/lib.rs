@@ -44,7 +44,8 @@
 //!
 //! - A job that panics, crashes, calls `exit`, runs too long or takes too much memory is a [`JobError`] at its own
 //!   item. Every other item keeps its result, the worker is replaced, the pool goes on.
-//! - No wait without a way to learn of death: of a worker, of the supervisor, of the program.
+//! - No wait for a job, a process, a pool or a lock without a way to learn of death: of a worker, of the supervisor, of the
+//!   program. Who waits for a message or an event waits for whoever may send one; give it a time limit.
 //! - When the program ends, in whatever way, its workers end. Nothing has a name in the file system, so nothing
 //!   is left behind.
 //! - A job runs at most once, unless retries are asked for.

@@ -271,3 +271,41 @@ fn arrays_mean_the_same_in_pools_within_pools() -> Result<(), Error> {
     assert_eq!(made.to_vec(), [5]);
     Ok(())
 }
+
+#[process_job]
+fn panic_with(mut chunk: ArrayChunk<u32>, n: u32) -> ArrayChunk<u32> {
+    chunk.fill(n);
+    assert_ne!(n, 1, "this one panics");
+    chunk
+}
+
+#[test]
+fn a_panic_costs_one_chunk_and_not_the_array() -> Result<(), Error> {
+    let _test = begin();
+    let pool = Pool::new(2)?;
+    let chunks = Array::<u32>::zeroed(30)?.into_chunks(3)?;
+    let verdicts = pool.map_each(job!(panic_with), chunks.into_iter().zip(0..))?;
+    let survivors: Vec<_> = verdicts.into_iter().flatten().collect();
+    assert_eq!(survivors.len(), 2);
+    let array = Array::from_chunks(survivors)?.to_vec();
+    assert_eq!((array[0], array[15], array[29]), (0, 1, 2));
+    Ok(())
+}
+
+#[process_job]
+fn forget_to_return(chunk: ArrayChunk<u32>) -> usize {
+    chunk.len()
+}
+
+#[test]
+fn a_chunk_that_a_job_did_not_return_is_missed_by_name() -> Result<(), Error> {
+    let _test = begin();
+    let mut chunks = Array::<u32>::zeroed(4)?.into_chunks(2)?;
+    spawn!(forget_to_return(chunks.remove(1)))?.join()?;
+    let error = Array::from_chunks(chunks).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "these chunks cannot be joined: chunk 1 was dropped: a job has to return it"
+    );
+    Ok(())
+}

@@ -176,6 +176,17 @@ fn a_handle_written_to_a_file_is_refused() -> Result<(), Error> {
             .starts_with("a handle of shared memory means nothing outside this program"),
         "{refused}"
     );
+    // Nor can one be made up there.
+    let _value = Value::new(1_u64)?;
+    for first in 0..100 {
+        let made_up = serde_json::from_str::<Value<u64>>(&format!("[{first},0,0]"));
+        assert!(
+            made_up
+                .unwrap_err()
+                .to_string()
+                .contains("means nothing outside")
+        );
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 //! nobody collects passengers (a handle written to a file, say) it is told so, and refuses.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::mem;
@@ -35,6 +35,7 @@ struct Journey {
 }
 
 thread_local! {
+    static IS_READING: Cell<bool> = const { Cell::new(false) };
     static JOURNEY: RefCell<Option<Journey>> = const { RefCell::new(None) };
 }
 
@@ -93,6 +94,25 @@ pub(crate) fn embark(passenger: Arc<dyn Passenger>) {
             journey.passengers.push(passenger);
         }
     });
+}
+
+/// Reads what a process of the program has sent.
+#[inline]
+pub(super) fn reading<R>(read: impl FnOnce() -> R) -> R {
+    /// As it was before, also after a panic on the way.
+    struct Outer(bool);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            IS_READING.set(self.0);
+        }
+    }
+    let _outer = Outer(IS_READING.replace(true));
+    read()
+}
+
+/// Whether what is being read was sent by a process of the program.
+pub(crate) fn is_reading() -> bool {
+    IS_READING.get()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! compared with the bytes that are there before anything else is done with it.
 
 use super::{
-    CodecError, HeldSlice, Lent, Portable, bounded,
+    CodecError, HeldSlice, Lent, Portable, beside, bounded,
     encoder::FRAME_ALIGN,
     plain::{self, Numbers},
 };
@@ -71,7 +71,8 @@ impl<'b> Decoder<'b> {
         {
             return list.map_err(not_utf8);
         }
-        let (value, rest) = bounded::read(&self.bytes[self.position..])?;
+        let bytes = &self.bytes[self.position..];
+        let (value, rest) = beside::reading(|| bounded::read(bytes))?;
         self.position = self.bytes.len() - rest.len();
         Ok(value)
     }

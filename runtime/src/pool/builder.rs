@@ -142,7 +142,8 @@ impl PoolBuilder {
         self
     }
 
-    /// How long a job may run, where neither it nor the call says otherwise. Its worker is then killed.
+    /// How long a job may run, where neither it nor the call says otherwise. Its worker is then killed. Waiting for a
+    /// [`Lock`](crate::Lock) or a [`Queue`](crate::Queue) is running too.
     ///
     /// ```
     /// use std::time::Duration;

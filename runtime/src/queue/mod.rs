@@ -185,7 +185,8 @@ impl<T: ByValue> Queue<T> {
         self.put_within(message, Patience::of(timeout))
     }
 
-    /// Takes the first message out. Waits for one.
+    /// Takes the first message out. Waits for one, also where all who might have put one have ended: see
+    /// [`get_timeout`](Self::get_timeout).
     ///
     /// # Errors
     ///

@@ -33,17 +33,16 @@ use crate::sync::{Acquired, NotAcquired, RawLock};
 /// | [`into_chunks`](Self::into_chunks): [`ArrayChunk`]s, each a `&mut [T]` | all write their own at once | nothing |
 ///
 /// ```
-/// use procession::{Array, process_job, spawn};
+/// use procession::{Array, Error, process_job, spawn};
 ///
 /// #[process_job]
-/// fn double(array: &Array<i32>) -> Result<(), String> {
-///     let mut elements = array.lock().map_err(|error| error.to_string())?;
-///     elements.iter_mut().for_each(|x| *x *= 2);
+/// fn double(array: &Array<i32>) -> Result<(), Error> {
+///     array.lock()?.iter_mut().for_each(|x| *x *= 2);
 ///     Ok(())
 /// }
 ///
 /// let array = Array::new([1, 2, 3, 4])?;
-/// spawn!(double(array.clone()))?.join()?.expect("nobody else locks it");
+/// spawn!(double(&array))?.join()??; // the process's error, and the job's own
 /// assert_eq!(array.to_vec(), [2, 4, 6, 8]);
 /// # Ok::<(), procession::Error>(())
 /// ```

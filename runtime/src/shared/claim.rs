@@ -24,6 +24,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use super::division::Division;
 use crate::codec::Passenger;
@@ -223,6 +224,10 @@ impl Passenger for Crossing {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        if thread::panicking() {
+            // As with a process that was killed: nobody meant to give the chunk up.
+            return self.let_go_without_name();
+        }
         self.leave(|word| {
             Some(Word {
                 standing: Standing::Dropped,

@@ -305,7 +305,9 @@ impl Division {
         loop {
             let word = self.word(index);
             match word.standing {
-                Standing::Dropped => return Ok(Err("was dropped".to_owned())),
+                Standing::Dropped => {
+                    return Ok(Err("was dropped: a job has to return it".to_owned()));
+                }
                 Standing::Held | Standing::Kept if !self.entry(index).is_orphaned(word) => {
                     return Ok(Err(format!("is held by process {}", word.pid)));
                 }

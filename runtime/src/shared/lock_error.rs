@@ -12,7 +12,7 @@ use crate::sync::{Acquired, NotAcquired};
 /// Two of the cases have a guard: the lock *is* held, and the error says that what it guards may be in the
 /// middle of a change. Take the guard with [`into_guard`](Self::into_guard) after a repair, or let the error go with `?`,
 /// which drops the guard and so releases the lock. Either way it is told once; the next one who acquires it
-/// finds nothing special.
+/// finds nothing special. ([`Value::get`](crate::Value::get), [`Array::set`](crate::Array::set) and their like acquire it too.)
 ///
 /// Guards stay on their thread, and so does this error. Where an error has to be `Send`, as for `anyhow`, make it an
 /// [`Error`] first: `lock.acquire().map_err(procession::Error::from)?`.

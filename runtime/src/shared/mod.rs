@@ -29,6 +29,15 @@
 //! A lock whose holder is killed is acquired by the next one, who is told: see [`LockError`]. Locking what one holds already
 //! is an error, not a hang.
 //!
+//! # What it costs
+//!
+//! A [`Value`], an [`Atomic`], a [`Lock`](crate::Lock) and an [`Event`](crate::Event) of up to 8 KiB lie side by side in one memory that
+//! every process has, and cost next to nothing. Each [`Array`], divided array and [`Queue`](crate::Queue) has a file of its own: one
+//! descriptor and one mapping in each process that has a handle, so many small arrays are better one large one (or `ulimit -n` is
+//! raised). An array's memory is taken when it is made, a queue's as it fills.
+//!
+//! A parameter `counter: &Value<T>` takes `&counter`, a parameter `counter: Value<T>` takes `counter.clone()`.
+//!
 //! # Coming from Python
 //!
 //! | Python | here |

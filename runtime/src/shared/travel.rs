@@ -9,13 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::block::{Block, Label, Name};
 use crate::codec::{Decoder, beside};
 
+const MEANS_NOTHING: &str = "a handle of shared memory means nothing outside this program: pass it to a job, return it from \
+    one, or put it into a `Queue`";
+
 pub(crate) fn serialize<S: Serializer>(block: &Arc<Block>, to: S) -> Result<S::Ok, S::Error> {
-    let tag = beside::tag().ok_or_else(|| {
-        S::Error::custom(
-            "a handle of shared memory means nothing outside this program: pass it to a job, return it from one, or \
-             put it into a `Queue`",
-        )
-    })?;
+    let tag = beside::tag().ok_or_else(|| S::Error::custom(MEANS_NOTHING))?;
     let Name {
         place,
         generation,
@@ -29,6 +27,9 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
     label: Label,
     from: D,
 ) -> Result<Arc<Block>, D::Error> {
+    if !beside::is_reading() {
+        return Err(D::Error::custom(MEANS_NOTHING));
+    }
     let (place, generation, tag) = Deserialize::deserialize(from)?;
     let name = Name {
         place,

@@ -30,15 +30,15 @@ use crate::sys;
 /// use procession::{Error, Lock, pool_map, process_job};
 ///
 /// #[process_job]
-/// fn append(lock: &Lock, line: u32) -> Result<(), String> {
-///     let _guard = lock.acquire().map_err(|error| error.to_string())?;
+/// fn append(lock: &Lock, line: u32) -> Result<(), Error> {
+///     let _guard = lock.acquire()?;
 ///     // … alone at work on a file
 ///     Ok(())
 /// }
 ///
 /// let lock = Lock::new()?;
 /// let ends = pool_map!(append, (0..4).map(|line| (&lock, line)))?;
-/// assert_eq!(ends, [Ok(()), Ok(()), Ok(()), Ok(())]);
+/// ends.into_iter().collect::<Result<Vec<()>, _>>()?; // a job's own error is a result like any other
 /// # Ok::<(), procession::Error>(())
 /// ```
 #[derive(Clone)]
