@@ -229,7 +229,7 @@ fn joining_names_what_is_missing() {
         assert_eq!(
             error,
             format!(
-                "these chunks cannot be joined: chunk 0 was dropped, chunk 10 is held by process {pid}, \
+                "these chunks cannot be joined: chunk 0 was dropped: a job has to return it, chunk 10 is held by process {pid}, \
                  chunk 11 is held by process {pid}"
             )
         );
@@ -237,7 +237,7 @@ fn joining_names_what_is_missing() {
         chunks.truncate(1);
         let error = refusal(Array::from_chunks(chunks));
         assert!(
-            error.ends_with("chunk 8 was dropped, and 3 more are missing"),
+            error.ends_with("chunk 8 was dropped: a job has to return it, and 3 more are missing"),
             "{error}"
         );
         drop(kept);
