@@ -7,7 +7,11 @@ fn square(x: u64) -> u64 {
     x.wrapping_mul(x)
 }
 
-fn squares_in_chunks(pool: &procspawn::Pool, items: &[u64], n_chunks: usize) -> Result<u128, String> {
+fn squares_in_chunks(
+    pool: &procspawn::Pool,
+    items: &[u64],
+    n_chunks: usize,
+) -> Result<u128, String> {
     let start = Instant::now();
     let chunks: Vec<_> = items
         .chunks(items.len().div_ceil(n_chunks).max(1))
@@ -21,8 +25,11 @@ fn squares_in_chunks(pool: &procspawn::Pool, items: &[u64], n_chunks: usize) -> 
         squares.extend(chunk.join().map_err(|error| error.to_string())?);
     }
     let took = start.elapsed().as_nanos();
-    let is_right = squares.len() == items.len() && squares.iter().zip(items).all(|(&y, &x)| y == square(x));
-    is_right.then_some(took).ok_or_else(|| "wrong squares".to_owned())
+    let is_right =
+        squares.len() == items.len() && squares.iter().zip(items).all(|(&y, &x)| y == square(x));
+    is_right
+        .then_some(took)
+        .ok_or_else(|| "wrong squares".to_owned())
 }
 
 fn main() {

@@ -46,7 +46,10 @@ pub(crate) fn counted_by_two(n: u64) -> Result<f64> {
     let second = unsafe { Child::fork(|| count(1)) }?;
     first.wait()?;
     second.wait()?;
-    check(table.counter.0.load(SeqCst) == 2 * n, "two counters by hand")?;
+    check(
+        table.counter.0.load(SeqCst) == 2 * n,
+        "two counters by hand",
+    )?;
     let times = |lines: &[Line; 2]| [lines[0].0.load(SeqCst), lines[1].0.load(SeqCst)];
     let ([a, b], [c, d]) = (times(&table.began), times(&table.ended));
     Ok((c.max(d) - a.min(b)) as f64)

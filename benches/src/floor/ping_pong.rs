@@ -39,7 +39,9 @@ impl PingPong {
             loop {
                 table.request.wait(seen, patience);
                 seen = seen.wrapping_add(1);
-                table.square.store(plain_square(table.number.load(Relaxed)), Relaxed);
+                table
+                    .square
+                    .store(plain_square(table.number.load(Relaxed)), Relaxed);
                 table.answer.ring();
             }
         };

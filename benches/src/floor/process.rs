@@ -80,9 +80,7 @@ unsafe impl Words for Answer {}
 pub(crate) fn square_in_a_fork(x: u64) -> Result<u64> {
     let answer = Shared::<Answer>::new()?;
     // SAFETY: the child multiplies and stores an atomic.
-    let child = unsafe {
-        Child::fork(|| answer.square.store(plain_square(x), Ordering::Release))
-    }?;
+    let child = unsafe { Child::fork(|| answer.square.store(plain_square(x), Ordering::Release)) }?;
     child.wait()?;
     let square = answer.square.load(Ordering::Acquire);
     check(square == plain_square(x), "square in a fork")?;

@@ -77,7 +77,7 @@ impl<'a> Contest<'a> {
             contestant.samples.clear();
         }
         let (mut speed_ups, mut one_core) = (Vec::new(), false);
-        let mut n_retries_left = settings.pick(40, 10);
+        let mut n_retries_left = settings.pick(100, 10);
         let mut n_rounds = 0;
         while n_rounds < settings.rounds {
             if self.needs_two_cores {
@@ -85,7 +85,7 @@ impl<'a> Contest<'a> {
                 let is_one_core = speed_up < cores::ENOUGH;
                 if is_one_core && n_retries_left > 0 {
                     n_retries_left -= 1;
-                    std::thread::sleep(Duration::from_millis(50));
+                    std::thread::sleep(Duration::from_millis(100));
                     continue;
                 }
                 speed_ups.push(speed_up);

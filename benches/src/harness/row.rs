@@ -133,7 +133,17 @@ mod tests {
     #[test]
     fn a_wrong_result_is_louder_than_a_missing_peer() {
         let row = || Row::new(1, "work", "peer", Bound::None);
-        assert!(!row().without(Problem::absent("no python3")).verdict.is_failure());
-        assert!(row().without(Problem::failed("wrong result")).verdict.is_failure());
+        assert!(
+            !row()
+                .without(Problem::absent("no python3"))
+                .verdict
+                .is_failure()
+        );
+        assert!(
+            row()
+                .without(Problem::failed("wrong result"))
+                .verdict
+                .is_failure()
+        );
     }
 }

@@ -80,7 +80,9 @@ mod tests {
             Row::new(3, "square", "procspawn", Bound::None).without(Problem::absent("not built"));
         let table = to_table(&[done, skipped]);
         let lines: Vec<&str> = table.lines().collect();
-        assert!(lines[2].starts_with("1  square  3.00 ms  1.00 ms rayon  3.00x (3.00..3.00)  ≤ 8x"));
+        assert!(
+            lines[2].starts_with("1  square  3.00 ms  1.00 ms rayon  3.00x (3.00..3.00)  ≤ 8x")
+        );
         assert!(lines[2].ends_with("must"));
         assert!(lines[3].ends_with("skipped: not built"));
         assert_eq!(lines[4], "  #1 square: a note");

@@ -38,12 +38,8 @@ impl PeerProgram {
     }
 
     fn start(mut command: Command, otherwise: &str) -> Result<Self> {
-        let child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn();
-        let mut child =
-            child.map_err(|error| Problem::absent(format!("{otherwise}: {error}")))?;
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = child.map_err(|error| Problem::absent(format!("{otherwise}: {error}")))?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let pipes = pipes.map(|(to, from)| (to, BufReader::new(from)));
         let peer = Self {
@@ -83,8 +79,8 @@ impl Drop for PeerProgram {
 
 fn build_procspawn() -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("procspawn");
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| folder.join("target"), PathBuf::from);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| folder.join("target"), PathBuf::from);
     let built = Command::new("cargo")
         .args(["build", "--release", "--quiet", "--manifest-path"])
         .arg(folder.join("Cargo.toml"))
@@ -93,7 +89,9 @@ fn build_procspawn() -> Result<PathBuf> {
         .status();
     match built {
         Ok(status) if status.success() => Ok(target.join("release/procspawn-peer")),
-        Ok(status) => Err(Problem::absent(format!("procspawn was not built: {status}"))),
+        Ok(status) => Err(Problem::absent(format!(
+            "procspawn was not built: {status}"
+        ))),
         Err(error) => Err(Problem::absent(format!("procspawn was not built: {error}"))),
     }
 }

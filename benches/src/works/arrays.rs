@@ -61,7 +61,12 @@ pub(super) fn shared_slice(settings: &Settings) -> Result<Vec<Row>> {
         Ok(took)
     });
     let peer = contest.enter(|| {
-        let sum_all = || (0..n_jobs).into_par_iter().map(|_| plain_sum(&numbers)).collect();
+        let sum_all = || {
+            (0..n_jobs)
+                .into_par_iter()
+                .map(|_| plain_sum(&numbers))
+                .collect()
+        };
         let (took, sums): (f64, Vec<f64>) = timed(|| threads.install(sum_all));
         check(sums == vec![expected; n_jobs], "sums by rayon")?;
         Ok(took)

@@ -86,7 +86,10 @@ fn with_work(settings: &Settings) -> Result<Row> {
 fn with_workers(settings: &Settings) -> Result<Row> {
     let n = settings.pick(1_000_000, 200_000) as u64;
     let counts = [1, 2, 4, 16, 64];
-    let pools: Vec<Pool> = counts.map(Pool::new).into_iter().collect::<Result<_, _>>()?;
+    let pools: Vec<Pool> = counts
+        .map(Pool::new)
+        .into_iter()
+        .collect::<Result<_, _>>()?;
     let mut contest = Contest::on_two_cores();
     let entries: Vec<Entry> = pools
         .iter()

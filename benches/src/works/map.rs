@@ -9,13 +9,18 @@ use crate::harness::{Bound, Contest, Problem, Result, Row, Settings, check, time
 use crate::jobs::{arithmetic, plain_arithmetic, plain_square, square};
 use crate::peers::PeerProgram;
 
+const N_ITEMS: usize = 1_000_000;
+
 fn inputs(n: usize) -> Vec<u64> {
     (0..n as u64).collect()
 }
 
 fn check_squares(items: &[u64], squares: &[u64]) -> Result<()> {
     let are_right = squares.len() == items.len()
-        && items.iter().zip(squares).all(|(&x, &y)| y == plain_square(x));
+        && items
+            .iter()
+            .zip(squares)
+            .all(|(&x, &y)| y == plain_square(x));
     check(are_right, "squares")
 }
 
@@ -32,7 +37,7 @@ pub(super) fn two_threads() -> Result<rayon::ThreadPool> {
 }
 
 pub(super) fn against_rayon(settings: &Settings) -> Result<Vec<Row>> {
-    let items = inputs(settings.pick(1_000_000, 200_000));
+    let items = inputs(N_ITEMS);
     let (pool, threads) = (Pool::new(2)?, two_threads()?);
     let mut contest = Contest::on_two_cores();
     let ours = contest.enter(|| map(&pool, &items));
@@ -57,7 +62,7 @@ pub(super) fn against_rayon(settings: &Settings) -> Result<Vec<Row>> {
 }
 
 pub(super) fn against_python(settings: &Settings) -> Result<Vec<Row>> {
-    let items = inputs(settings.pick(1_000_000, 100_000));
+    let items = inputs(N_ITEMS);
     let pool = Pool::new(2)?;
     let (mp, executor) = (PeerProgram::python(), PeerProgram::python());
     let mut contest = Contest::new();
@@ -77,7 +82,7 @@ pub(super) fn against_python(settings: &Settings) -> Result<Vec<Row>> {
 }
 
 pub(super) fn against_procspawn(settings: &Settings) -> Result<Vec<Row>> {
-    let items = inputs(settings.pick(1_000_000, 200_000));
+    let items = inputs(N_ITEMS);
     let pool = Pool::new(2)?;
     let procspawn = PeerProgram::procspawn(settings);
     let mut contest = Contest::new();
@@ -91,8 +96,8 @@ pub(super) fn against_procspawn(settings: &Settings) -> Result<Vec<Row>> {
 
 /// By item, since Python needs seconds for what the others do in milliseconds.
 pub(super) fn single_items(settings: &Settings) -> Result<Vec<Row>> {
-    let items = inputs(settings.pick(100_000, 20_000));
-    let n_python = settings.pick(100_000, 2_000);
+    let items = inputs(settings.pick(100_000, 50_000));
+    let n_python = settings.pick(100_000, 5_000);
     let pool = Pool::new(2)?;
     let python = PeerProgram::python();
     let mut contest = Contest::new();

@@ -14,8 +14,8 @@ const MIB: f64 = 1_048_576.0;
 
 /// The number of kibibytes on the line of a file in `/proc` that begins so, in bytes.
 fn read_memory(path: &str, names: &[&str]) -> Result<f64> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| Problem::absent(format!("{path}: {error}")))?;
+    let text =
+        fs::read_to_string(path).map_err(|error| Problem::absent(format!("{path}: {error}")))?;
     let mut total = 0;
     for name in names {
         let line = text.lines().find_map(|line| line.strip_prefix(name));
@@ -58,13 +58,19 @@ fn private_memory(settings: &Settings) -> Result<Vec<Row>> {
         let pool = Pool::new(2)?;
         // Every worker has worked, and then is idle.
         let n_items = 1000;
-        check(pool_map!(in &pool, square, 0..n_items)?.len() == n_items as usize, "squares")?;
+        check(
+            pool_map!(in &pool, square, 0..n_items)?.len() == n_items as usize,
+            "squares",
+        )?;
         thread::sleep(Duration::from_millis(20));
         let pids = pool.pids();
         let first = pids.first().copied();
         let first = first.ok_or_else(|| Problem::failed("a pool without workers"))?;
         of_supervisor.push(private(parent_of(first)?)?);
-        let workers: Vec<f64> = pids.iter().map(|&pid| private(pid)).collect::<Result<_>>()?;
+        let workers: Vec<f64> = pids
+            .iter()
+            .map(|&pid| private(pid))
+            .collect::<Result<_>>()?;
         of_worker.push(workers.into_iter().fold(0.0, f64::max));
         pool.close()?;
     }
@@ -132,7 +138,10 @@ pub(crate) fn stream(n_bytes: u64) -> Result<()> {
     let send = |n_items: u64| -> Result<()> {
         let items = (0..n_items).map(|i| vec![i as u8; ITEM]);
         let zeroes: u64 = pool_map!(in &pool, count_zeroes, items)?.into_iter().sum();
-        check(zeroes == n_items.div_ceil(256) * ITEM as u64, "zeroes streamed")
+        check(
+            zeroes == n_items.div_ceil(256) * ITEM as u64,
+            "zeroes streamed",
+        )
     };
     let n_items = n_bytes / ITEM as u64;
     let (took, done) = timed(|| {

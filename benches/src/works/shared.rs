@@ -118,7 +118,11 @@ pub(super) fn queue(settings: &Settings) -> Result<Vec<Row>> {
         let mut contest = Contest::new();
         let ours = contest.enter(|| queue_ends(&pool, n, n_pairs));
         let peer = contest.enter_peer(&python, |peer| {
-            let work = if n_pairs == 1 { "queue_1_1" } else { "queue_2_2" };
+            let work = if n_pairs == 1 {
+                "queue_1_1"
+            } else {
+                "queue_2_2"
+            };
             Ok(peer.measure(work, n_python)? / n_python as f64)
         });
         let threads = contest.enter(|| channel_ends(n, n_pairs));
@@ -185,6 +189,9 @@ fn channel_ends(n: u64, n_pairs: u64) -> Result<f64> {
         }
         Ok::<_, Problem>(())
     })?;
-    check(total == sum_of_all(n_each, n_pairs), "messages of a channel")?;
+    check(
+        total == sum_of_all(n_each, n_pairs),
+        "messages of a channel",
+    )?;
     Ok(from_first_to_last(&spans) / (n_each * n_pairs) as f64)
 }
