@@ -19,6 +19,7 @@ usage: procession-bench [options] all | WORK...
     --json        prints JSON and no table
     --svg FILE    writes a chart
     --procspawn   builds and measures the procspawn peer too
+    --only-ours   leaves the peers out: for a profile
     --any-cores   measures CPU works even while the two cores are one
 ";
 
@@ -59,7 +60,7 @@ pub(crate) fn run() -> ExitCode {
 fn read() -> Result<Command, lexopt::Error> {
     let mut parser = lexopt::Parser::from_env();
     let (mut works, mut rounds, mut json, mut svg) = (Vec::new(), None, false, None);
-    let (mut quick, mut any_cores, mut procspawn) = (false, false, false);
+    let (mut quick, mut any_cores, mut procspawn, mut only_ours) = (false, false, false, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("rounds") => rounds = Some(parser.value()?.parse()?),
@@ -67,6 +68,7 @@ fn read() -> Result<Command, lexopt::Error> {
             Long("json") => json = true,
             Long("svg") => svg = Some(PathBuf::from(parser.value()?)),
             Long("procspawn") => procspawn = true,
+            Long("only-ours") => only_ours = true,
             Long("any-cores") => any_cores = true,
             Long("stream") => return Ok(Command::Stream(parser.value()?.parse()?)),
             Short('h') | Long("help") => return Ok(Command::Print(USAGE.to_owned())),
@@ -88,6 +90,7 @@ fn read() -> Result<Command, lexopt::Error> {
         quick,
         any_cores,
         procspawn,
+        only_ours,
     };
     Ok(Command::Measure(Asked {
         works,

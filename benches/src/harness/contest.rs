@@ -21,6 +21,7 @@ pub(crate) struct Contest<'a> {
 }
 
 struct Contestant<'a> {
+    is_ours: bool,
     measure: Option<Box<dyn FnMut() -> Result<f64> + 'a>>,
     samples: Vec<f64>,
     problem: Option<Problem>,
@@ -48,9 +49,31 @@ impl<'a> Contest<'a> {
         }
     }
 
-    /// `measure` does the work once and gives nanoseconds.
-    pub(crate) fn enter(&mut self, measure: impl FnMut() -> Result<f64> + 'a) -> Entry {
+    /// A contestant of `procession`. `measure` does the work once and gives nanoseconds.
+    pub(crate) fn ours(&mut self, measure: impl FnMut() -> Result<f64> + 'a) -> Entry {
+        self.enter(true, measure)
+    }
+
+    /// Somebody to compare with.
+    pub(crate) fn peer(&mut self, measure: impl FnMut() -> Result<f64> + 'a) -> Entry {
+        self.enter(false, measure)
+    }
+
+    /// A peer that may not be there.
+    pub(crate) fn program<P>(
+        &mut self,
+        program: &'a Result<P>,
+        mut measure: impl FnMut(&P) -> Result<f64> + 'a,
+    ) -> Entry {
+        match program {
+            Ok(program) => self.peer(move || measure(program)),
+            Err(problem) => self.peer(move || Err(problem.clone())),
+        }
+    }
+
+    fn enter(&mut self, is_ours: bool, measure: impl FnMut() -> Result<f64> + 'a) -> Entry {
         self.contestants.push(Contestant {
+            is_ours,
             measure: Some(Box::new(measure)),
             samples: Vec::new(),
             problem: None,
@@ -58,20 +81,13 @@ impl<'a> Contest<'a> {
         Entry(self.contestants.len() - 1)
     }
 
-    /// A peer that may not be there.
-    pub(crate) fn enter_peer<P>(
-        &mut self,
-        peer: &'a Result<P>,
-        mut measure: impl FnMut(&P) -> Result<f64> + 'a,
-    ) -> Entry {
-        match peer {
-            Ok(peer) => self.enter(move || measure(peer)),
-            Err(problem) => self.enter(move || Err(problem.clone())),
-        }
-    }
-
     /// One round that does not count, and then as many as the settings say.
     pub(crate) fn run(mut self, settings: &Settings) -> Samples {
+        for peer in self.contestants.iter_mut().filter(|one| !one.is_ours) {
+            if settings.only_ours {
+                peer.leave(Problem::absent("not asked for (--only-ours)"));
+            }
+        }
         self.round(false);
         for contestant in &mut self.contestants {
             contestant.samples.clear();
@@ -122,12 +138,16 @@ impl<'a> Contest<'a> {
             };
             match measure() {
                 Ok(sample) => contestant.samples.push(sample),
-                Err(problem) => {
-                    contestant.problem = Some(problem);
-                    contestant.measure = None;
-                }
+                Err(problem) => contestant.leave(problem),
             }
         }
+    }
+}
+
+impl Contestant<'_> {
+    fn leave(&mut self, problem: Problem) {
+        self.problem = Some(problem);
+        self.measure = None;
     }
 }
 
@@ -185,6 +205,7 @@ mod tests {
         quick: true,
         any_cores: true,
         procspawn: false,
+        only_ours: false,
     };
 
     #[test]
@@ -192,12 +213,12 @@ mod tests {
         let turns = RefCell::new(String::new());
         let mut contest = Contest::new();
         let mut n = 0.0;
-        let a = contest.enter(|| {
+        let a = contest.ours(|| {
             turns.borrow_mut().push('a');
             n += 1.0;
             Ok(n)
         });
-        contest.enter(|| {
+        contest.peer(|| {
             turns.borrow_mut().push('b');
             Ok(0.0)
         });
@@ -211,8 +232,8 @@ mod tests {
     fn who_fails_is_out_and_the_others_go_on() {
         let missing: Result<()> = Err(Problem::absent("no python3"));
         let mut contest = Contest::new();
-        let ours = contest.enter(|| Ok(1.0));
-        let peer = contest.enter_peer(&missing, |()| Ok(1.0));
+        let ours = contest.ours(|| Ok(1.0));
+        let peer = contest.program(&missing, |()| Ok(1.0));
         let samples = contest.run(&SETTINGS);
         assert_eq!(samples.of(ours).unwrap(), [1.0; 3]);
         let row = samples.compare(Row::new(2, "work", "peer", Bound::None), ours, peer);

@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) quick: bool,
     /// Measures CPU works even where the two cores turn out to be one.
     pub(crate) any_cores: bool,
+    /// Leaves the peers out, for a profile.
+    pub(crate) only_ours: bool,
     /// Whether the procspawn peer is to be built and measured.
     pub(crate) procspawn: bool,
 }

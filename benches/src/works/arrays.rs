@@ -26,13 +26,13 @@ pub(super) fn by_value(settings: &Settings) -> Result<Vec<Row>> {
     let pool = Pool::new(2)?;
     let mut floor = Sums::new(N_NUMBERS, SPINS)?;
     let mut contest = Contest::on_two_cores();
-    let ours = contest.enter(|| {
+    let ours = contest.ours(|| {
         let items = (0..n_jobs).map(|_| &numbers[..]);
         let (took, sums) = timed(|| pool_map!(in &pool, sum, items));
         check(sums? == vec![expected; n_jobs], "sums of arrays by value")?;
         Ok(took)
     });
-    let floor = contest.enter(|| {
+    let floor = contest.peer(|| {
         let (took, total) = timed(|| floor.sum(&numbers, n_jobs));
         check(total == expected * n_jobs as f64, "sums by the floor")?;
         Ok(took)
@@ -54,13 +54,13 @@ pub(super) fn shared_slice(settings: &Settings) -> Result<Vec<Row>> {
     let shared = Array::new(numbers.iter().copied())?.freeze()?;
     let (pool, threads) = (Pool::new(2)?, two_threads()?);
     let mut contest = Contest::on_two_cores();
-    let ours = contest.enter(|| {
+    let ours = contest.ours(|| {
         let items = (0..n_jobs).map(|_| shared.clone());
         let (took, sums) = timed(|| pool_map!(in &pool, sum_shared, items));
         check(sums? == vec![expected; n_jobs], "sums of a shared slice")?;
         Ok(took)
     });
-    let peer = contest.enter(|| {
+    let peer = contest.peer(|| {
         let sum_all = || {
             (0..n_jobs)
                 .into_par_iter()
@@ -88,7 +88,7 @@ pub(super) fn echo(settings: &Settings) -> Result<Vec<Row>> {
     let python = PeerProgram::python();
     let mut floor = Echo::new(N_BYTES, SPINS)?;
     let mut contest = Contest::new();
-    let all = contest.enter(|| {
+    let all = contest.ours(|| {
         let items = vec![bytes.clone(); n_echoes];
         let (took, echoes) = timed(|| pool_map!(in &pool, echo_job, items));
         let echoes = echoes?;
@@ -96,12 +96,12 @@ pub(super) fn echo(settings: &Settings) -> Result<Vec<Row>> {
         check(are_right, "echoes of a map")?;
         Ok(took)
     });
-    let python = contest.enter_peer(&python, |peer| peer.measure("executor_echo", n_echoes));
-    let one_by_one = contest.enter(|| {
+    let python = contest.program(&python, |peer| peer.measure("executor_echo", n_echoes));
+    let one_by_one = contest.ours(|| {
         let echo = |bytes| Ok(pool.submit(job!(echo_job), bytes)?.join()?);
         echoes(n_echoes, &bytes, echo)
     });
-    let floor = contest.enter(|| echoes(n_echoes, &bytes, |bytes| Ok(floor.echo(&bytes))));
+    let floor = contest.peer(|| echoes(n_echoes, &bytes, |bytes| Ok(floor.echo(&bytes))));
     let samples = contest.run(settings);
     Ok(vec![
         samples.compare(

@@ -35,7 +35,7 @@ fn with_work(settings: &Settings) -> Result<Row> {
         .map(|&n| {
             let pool = &pool;
             let n_times = usize::try_from(2_000_000 / n).unwrap_or(1).clamp(1, 20);
-            contest.enter(move || map(pool, n, n_times))
+            contest.ours(move || map(pool, n, n_times))
         })
         .collect();
     let samples = contest.run(settings);
@@ -93,7 +93,7 @@ fn with_workers(settings: &Settings) -> Result<Row> {
     let mut contest = Contest::on_two_cores();
     let entries: Vec<Entry> = pools
         .iter()
-        .map(|pool| contest.enter(move || map(pool, n, 1)))
+        .map(|pool| contest.ours(move || map(pool, n, 1)))
         .collect();
     let samples = contest.run(settings);
     let bound = Bound::at_most(2.0, 1.2);

@@ -40,14 +40,14 @@ pub(super) fn against_rayon(settings: &Settings) -> Result<Vec<Row>> {
     let items = inputs(N_ITEMS);
     let (pool, threads) = (Pool::new(2)?, two_threads()?);
     let mut contest = Contest::on_two_cores();
-    let ours = contest.enter(|| map(&pool, &items));
-    let peer = contest.enter(|| {
+    let ours = contest.ours(|| map(&pool, &items));
+    let peer = contest.peer(|| {
         let square_all = || items.par_iter().map(|&x| plain_square(x)).collect();
         let (took, squares): (f64, Vec<u64>) = timed(|| threads.install(square_all));
         check_squares(&items, &squares)?;
         Ok(took)
     });
-    let loops = contest.enter(|| {
+    let loops = contest.peer(|| {
         let (took, squares): (f64, Vec<u64>) =
             timed(|| items.iter().map(|&x| plain_square(x)).collect());
         check_squares(&items, &squares)?;
@@ -66,9 +66,9 @@ pub(super) fn against_python(settings: &Settings) -> Result<Vec<Row>> {
     let pool = Pool::new(2)?;
     let (mp, executor) = (PeerProgram::python(), PeerProgram::python());
     let mut contest = Contest::new();
-    let ours = contest.enter(|| map(&pool, &items));
-    let mp = contest.enter_peer(&mp, |peer| peer.measure("pool_map", items.len()));
-    let executor = contest.enter_peer(&executor, |peer| peer.measure("executor_map", items.len()));
+    let ours = contest.ours(|| map(&pool, &items));
+    let mp = contest.program(&mp, |peer| peer.measure("pool_map", items.len()));
+    let executor = contest.program(&executor, |peer| peer.measure("executor_map", items.len()));
     let samples = contest.run(settings);
     let row = |peer, bound| Row::new(2, "map of square(u64)", peer, bound);
     Ok(vec![
@@ -86,8 +86,8 @@ pub(super) fn against_procspawn(settings: &Settings) -> Result<Vec<Row>> {
     let pool = Pool::new(2)?;
     let procspawn = PeerProgram::procspawn(settings);
     let mut contest = Contest::new();
-    let ours = contest.enter(|| map(&pool, &items));
-    let peer = contest.enter_peer(&procspawn, |peer| peer.measure("map", items.len()));
+    let ours = contest.ours(|| map(&pool, &items));
+    let peer = contest.program(&procspawn, |peer| peer.measure("map", items.len()));
     let samples = contest.run(settings);
     let bound = Bound::at_least(3.0, 10.0);
     let row = Row::new(3, "map of square(u64)", "procspawn, 8 chunks", bound);
@@ -101,13 +101,13 @@ pub(super) fn single_items(settings: &Settings) -> Result<Vec<Row>> {
     let pool = Pool::new(2)?;
     let python = PeerProgram::python();
     let mut contest = Contest::new();
-    let ours = contest.enter(|| {
+    let ours = contest.ours(|| {
         let (took, squares) =
             timed(|| pool_map!(in &pool, square, items.iter().copied(), chunk_size = 1));
         check_squares(&items, &squares?)?;
         Ok(took / items.len() as f64)
     });
-    let peer = contest.enter_peer(&python, |peer| {
+    let peer = contest.program(&python, |peer| {
         Ok(peer.measure("pool_map_single", n_python)? / n_python as f64)
     });
     let samples = contest.run(settings);
@@ -125,12 +125,12 @@ pub(super) fn two_jobs(settings: &Settings) -> Result<Vec<Row>> {
     let expected = plain_arithmetic(n);
     let pool = Pool::new(2)?;
     let mut contest = Contest::on_two_cores();
-    let ours = contest.enter(|| {
+    let ours = contest.ours(|| {
         let (took, sums) = timed(|| pool_map!(in &pool, arithmetic, [n, n], chunk_size = 1));
         check(sums? == [expected; 2], "sums of powers")?;
         Ok(took)
     });
-    let peer = contest.enter(|| {
+    let peer = contest.peer(|| {
         let (took, sums) = timed(|| {
             thread::scope(|scope| {
                 let pair = [(); 2].map(|()| scope.spawn(|| plain_arithmetic(n)));

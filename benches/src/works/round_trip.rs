@@ -56,16 +56,16 @@ pub(super) fn awake(settings: &Settings) -> Result<Vec<Row>> {
     let python = PeerProgram::python();
     let _caller_pinned = Pinned::new(0, here)?;
     let mut contest = Contest::new();
-    let ours = contest.enter(|| round_trips(n, None, |x| submit_and_join(&pool, x)));
-    let floor = contest.enter(|| {
+    let ours = contest.ours(|| round_trips(n, None, |x| submit_and_join(&pool, x)));
+    let floor = contest.peer(|| {
         // It never stops spinning, so it is there while it is measured and no longer.
         let mut floor = PingPong::new(Patience::Spin)?;
         let _pinned = Pinned::new(floor.pid(), there)?;
         round_trips(n, None, |x| Ok(floor.square(x)))
     });
-    let threads = contest.enter(|| channel_round_trips(n, there));
-    let unpinned = contest.enter(|| round_trips(n, None, |x| submit_and_join(&unpinned_pool, x)));
-    let python = contest.enter_peer(&python, |peer| peer.measure("apply_one", n_python));
+    let threads = contest.peer(|| channel_round_trips(n, there));
+    let unpinned = contest.ours(|| round_trips(n, None, |x| submit_and_join(&unpinned_pool, x)));
+    let python = contest.program(&python, |peer| peer.measure("apply_one", n_python));
     let samples = contest.run(settings);
     let row = |work, peer, bound| Row::new(6, work, peer, bound);
     let awake = "one job, workers awake";
@@ -124,8 +124,8 @@ pub(super) fn asleep(settings: &Settings) -> Result<Vec<Row>> {
     let mut floor = PingPong::new(Patience::Sleep)?;
     let _floor_pinned = Pinned::new(floor.pid(), there)?;
     let mut contest = Contest::new();
-    let ours = contest.enter(|| round_trips(n, pause, |x| submit_and_join(&pool, x)));
-    let peer = contest.enter(|| round_trips(n, pause, |x| Ok(floor.square(x))));
+    let ours = contest.ours(|| round_trips(n, pause, |x| submit_and_join(&pool, x)));
+    let peer = contest.peer(|| round_trips(n, pause, |x| Ok(floor.square(x))));
     let samples = contest.run(settings);
     let bound = Bound::at_most(1.5, 1.1);
     let row = Row::new(7, "one job, all asleep", "futex ping-pong", bound);

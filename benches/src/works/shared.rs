@@ -21,7 +21,7 @@ pub(super) fn counters(settings: &Settings) -> Result<Vec<Row>> {
     let python = PeerProgram::python();
     let per_step = |nanos: f64, n: u64| nanos / (2 * n) as f64;
     let mut contest = Contest::new();
-    let updates = contest.enter(|| {
+    let updates = contest.ours(|| {
         let (value, n_ready) = (Value::new(0_u64)?, Atomic::new(0_u64)?);
         let submit = |_| spawn!(in &pool, update(&value, n, &n_ready, 2_u64));
         let pair = [submit(0)?, submit(1)?];
@@ -29,11 +29,11 @@ pub(super) fn counters(settings: &Settings) -> Result<Vec<Row>> {
         check(value.get() == 2 * n, "updates of a value")?;
         Ok(per_step(from_first_to_last(&[first?, second?]), n))
     });
-    let python = contest.enter_peer(&python, |peer| {
+    let python = contest.program(&python, |peer| {
         let took = peer.measure("value_update", n_python)?;
         Ok(per_step(took, n_python as u64))
     });
-    let additions = contest.enter(|| {
+    let additions = contest.ours(|| {
         let (counter, n_ready) = (Atomic::new(0_u64)?, Atomic::new(0_u64)?);
         let submit = |_| spawn!(in &pool, add(&counter, n, &n_ready, 2_u64));
         let pair = [submit(0)?, submit(1)?];
@@ -41,7 +41,7 @@ pub(super) fn counters(settings: &Settings) -> Result<Vec<Row>> {
         check(counter.load(Ordering::SeqCst) == 2 * n, "additions")?;
         Ok(per_step(from_first_to_last(&[first?, second?]), n))
     });
-    let by_hand = contest.enter(|| Ok(per_step(counted_by_two(n)?, n)));
+    let by_hand = contest.peer(|| Ok(per_step(counted_by_two(n)?, n)));
     let samples = contest.run(settings);
     let row = |work, peer, bound| Row::new(13, work, peer, bound);
     let two = "Value::update by 2 processes, each";
@@ -67,7 +67,7 @@ pub(super) fn lock(settings: &Settings) -> Result<Vec<Row>> {
     let n = settings.pick(2_000_000, 200_000);
     let (lock, value, mutex) = (Lock::new()?, Value::new(0_u64)?, Mutex::new(0_u64));
     let mut contest = Contest::new();
-    let ours = contest.enter(|| {
+    let ours = contest.ours(|| {
         let mut counter = 0_u64;
         let (took, done) = timed(|| {
             (0..n).try_for_each(|_| {
@@ -80,13 +80,13 @@ pub(super) fn lock(settings: &Settings) -> Result<Vec<Row>> {
         check(counter == n as u64, "turns under a lock")?;
         Ok(took / n as f64)
     });
-    let updates = contest.enter(|| {
+    let updates = contest.ours(|| {
         let before = value.get();
         let (took, ()) = timed(|| (0..n).for_each(|_| _ = value.update(|value| *value += 1)));
         check(value.get() == before + n as u64, "updates of a value")?;
         Ok(took / n as f64)
     });
-    let peer = contest.enter(|| {
+    let peer = contest.peer(|| {
         let mut failures = 0;
         let (took, ()) = timed(|| {
             for _ in 0..n {
@@ -116,8 +116,8 @@ pub(super) fn queue(settings: &Settings) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for n_pairs in [1, 2] {
         let mut contest = Contest::new();
-        let ours = contest.enter(|| queue_ends(&pool, n, n_pairs));
-        let peer = contest.enter_peer(&python, |peer| {
+        let ours = contest.ours(|| queue_ends(&pool, n, n_pairs));
+        let peer = contest.program(&python, |peer| {
             let work = if n_pairs == 1 {
                 "queue_1_1"
             } else {
@@ -125,7 +125,7 @@ pub(super) fn queue(settings: &Settings) -> Result<Vec<Row>> {
             };
             Ok(peer.measure(work, n_python)? / n_python as f64)
         });
-        let threads = contest.enter(|| channel_ends(n, n_pairs));
+        let threads = contest.peer(|| channel_ends(n, n_pairs));
         let samples = contest.run(settings);
         let work = format!("Queue<u64> {n_pairs}:{n_pairs}, each");
         let bound = Bound::at_least(20.0, 150.0);

@@ -24,7 +24,7 @@ pub(super) fn skew(settings: &Settings) -> Result<Vec<Row>> {
         ("skewed: long ones last", long_last),
     ] {
         let mut contest = Contest::on_two_cores();
-        let ours = contest.enter(|| {
+        let ours = contest.ours(|| {
             let (took, times) = timed(|| pool_map!(in &pool, busy, items.iter().copied()));
             let times = times?;
             check(times.len() == items.len(), "times of skewed items")?;

@@ -22,20 +22,20 @@ pub(super) fn pool(settings: &Settings) -> Result<Vec<Row>> {
     let n = settings.pick(15, 5);
     let python = PeerProgram::python();
     let mut contest = Contest::new();
-    let ours = contest.enter(|| {
+    let ours = contest.ours(|| {
         repeated(n, || {
             let pool = Pool::new(2)?;
             check(pool.submit(job!(square), 3)?.join()? == 9, "a first result")?;
             Ok(pool.close()?)
         })
     });
-    let threads = contest.enter(|| {
+    let threads = contest.peer(|| {
         repeated(n, || {
             let pool = super::map::two_threads()?;
             check(pool.install(|| 3 * 3) == 9, "a first result of rayon")
         })
     });
-    let python = contest.enter_peer(&python, |peer| peer.measure("executor_start", n));
+    let python = contest.program(&python, |peer| peer.measure("executor_start", n));
     let samples = contest.run(settings);
     let row = |peer, bound| Row::new(11, "pool of 2: start, result, stop", peer, bound);
     let bound = Bound::at_least(3.0, 7.0);
@@ -52,8 +52,8 @@ fn spawn_and_join() -> Result<()> {
 pub(super) fn spawn(settings: &Settings) -> Result<Vec<Row>> {
     let n = settings.pick(50, 15);
     let mut contest = Contest::new();
-    let ours = contest.enter(|| repeated(n, spawn_and_join));
-    let bare = contest.enter(|| repeated(n, || square_in_a_fork(3).map(drop)));
+    let ours = contest.ours(|| repeated(n, spawn_and_join));
+    let bare = contest.peer(|| repeated(n, || square_in_a_fork(3).map(drop)));
     let samples = contest.run(settings);
     let bound = Bound::at_most(1.5, 1.1);
     let row = Row::new(12, "spawn! to join", "bare fork + waitpid", bound);
@@ -79,8 +79,8 @@ fn from_a_large_program(settings: &Settings) -> Row {
     }
     let held = vec![1_u8; LARGE];
     let mut contest = Contest::new();
-    let ours = contest.enter(|| repeated(n, spawn_and_join));
-    let bare = contest.enter(|| repeated(n, fork_and_wait));
+    let ours = contest.ours(|| repeated(n, spawn_and_join));
+    let bare = contest.peer(|| repeated(n, fork_and_wait));
     let row = contest.run(settings).compare(row, ours, bare);
     // Until here, in spite of an optimiser that sees nobody read it.
     drop(std::hint::black_box(held));
