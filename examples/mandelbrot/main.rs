@@ -7,7 +7,7 @@
 //! back. What travels is the chunk's name, a few bytes, whatever its size. `from_chunks` joins them again, and `freeze` gives
 //! the slice that the PNG encoder reads in place.
 //!
-//! The set itself takes a thousand times as long as its surroundings, so there are many more chunks than workers:
+//! The set itself takes hundreds of times as long as its surroundings, so there are many more chunks than workers:
 //! who has an easy one takes the next.
 //!
 //! ```text

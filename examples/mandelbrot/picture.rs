@@ -43,7 +43,7 @@ impl Picture {
     }
 }
 
-/// Black within the set; outside, the sooner `z² + c` escapes the darker the blue, then gold and white.
+/// Black within the set; gold where `z² + c` escapes soon, blue where it takes longer, white at the edge.
 fn colour([real, imaginary]: [f64; 2]) -> Pixel {
     let (mut x, mut y) = (0.0_f64, 0.0_f64);
     for round in 0..MOST_ROUNDS {

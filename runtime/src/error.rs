@@ -4,6 +4,8 @@
 //! place and leaves every other item alone. An `Error` is for the pool, the system or the call itself; a
 //! map that stops at its first failed item wraps that item's `JobError` with its index, job and worker.
 
+mod travel;
+
 use std::fmt;
 use std::io;
 use std::time::Duration;

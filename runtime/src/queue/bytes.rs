@@ -13,7 +13,6 @@ use std::sync::atomic::AtomicU64;
 use super::position::{MOST_UNITS, UNIT};
 use crate::error::Error;
 use crate::shared::Block;
-use crate::supervisor::door;
 
 /// Where the ring begins in the payload of the block.
 pub(super) const RING: usize = 4096;
@@ -24,8 +23,7 @@ pub(super) const LEAST: usize = 64 << 10;
 /// See the module's head.
 #[derive(Clone, Debug)]
 pub(super) struct RingBytes {
-    /// There until dropped.
-    block: Option<Arc<Block>>,
+    block: Arc<Block>,
     /// Units; a power of two.
     len: u32,
 }
@@ -39,13 +37,13 @@ impl RingBytes {
             return Err(Error::invalid_input("this is not the memory of a queue"));
         }
         Ok(Self {
-            block: Some(block),
+            block,
             len: (len / UNIT) as u32,
         })
     }
 
     pub(super) fn block(&self) -> &Arc<Block> {
-        self.block.as_ref().expect("only `drop` takes it")
+        &self.block
     }
 
     /// In units.
@@ -118,18 +116,5 @@ impl RingBytes {
         let bytes = |n_units: u32| n_units as usize * UNIT;
         let offset = bytes(self.place(begin));
         [(offset, bytes(n_first)), (0, bytes(n_units - n_first))]
-    }
-}
-
-impl Drop for RingBytes {
-    fn drop(&mut self) {
-        // Of threads that drop their handles at once, one gets the block.
-        let Some(block) = self.block.take().and_then(Arc::into_inner) else {
-            return;
-        };
-        if block.is_ours() && block.other_holder().is_none() && !block.is_in_transit() {
-            // Nobody can get what waits here any more: handles of shared memory in it need not be kept.
-            door::let_go(0, block.id());
-        }
     }
 }

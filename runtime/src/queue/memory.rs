@@ -22,7 +22,7 @@ use super::ring::{Ring, SKIP};
 const TURN: u32 = 256 << 10;
 
 /// The length of the kept piece, in bytes.
-const KEPT: u32 = 4 << 20;
+const KEPT: u32 = 16 << 20;
 
 /// Memory is given back in steps of so many bytes.
 const STEP: u32 = 256 << 10;
@@ -65,19 +65,25 @@ impl Ring {
             return Ok((tail, given_back));
         }
         let _held = Held::acquire(&shared.getters.lock, deadline).ok_or(QueueError::Full)?;
-        let mut begin = tail;
-        if !is_apart {
-            // A getter may have died before it did: the room that is left must be as large as it looks.
-            self.give_back_behind(head.units());
-            let rest_of_lap = self.bytes.rest_of_lap(tail.units());
-            begin = tail.after(0, tail.units().wrapping_add(rest_of_lap));
-            self.bytes
-                .length_at(tail.units())
-                .store(SKIP, Ordering::Relaxed);
-            self.move_tail(tail, begin)?;
-        }
+        let begin = if is_apart {
+            tail
+        } else {
+            self.move_tail_to_next_lap(tail)?
+        };
         let given_back = self.move_head(begin);
         Ok((begin, given_back))
+    }
+
+    /// The first two of the stores, in an empty queue and under both locks; gives the tail.
+    pub(super) fn move_tail_to_next_lap(&self, tail: Position) -> Result<Position, QueueError> {
+        // A getter may have died before it did: the tail must not get further ahead of that than the ring is long.
+        self.give_back_behind(tail.units());
+        let rest_of_lap = self.bytes.rest_of_lap(tail.units());
+        let next_lap = tail.after(0, tail.units().wrapping_add(rest_of_lap));
+        let skipped = self.bytes.length_at(tail.units());
+        skipped.store(SKIP, Ordering::Relaxed);
+        self.move_tail(tail, next_lap)?;
+        Ok(next_lap)
     }
 
     /// Sees to it that `n_units` from `begin` on have memory. `room` is free there, `n_waiting` is taken before.

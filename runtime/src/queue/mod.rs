@@ -7,6 +7,7 @@
 
 mod bytes;
 mod error;
+mod iter;
 mod layout;
 mod memory;
 mod patience;
@@ -24,6 +25,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use error::QueueError;
+pub use iter::QueueIter;
 use patience::Patience;
 use ring::Ring;
 
@@ -43,7 +45,7 @@ use crate::shared::{Label, travel};
 /// - Every message is got once. A process that is killed inside `put` or `get` loses at most its own message; nobody
 ///   else notices.
 /// - [`bounded`](Self::bounded) queues make [`put`](Self::put) wait for room; those of [`new`](Self::new) grow.
-/// - It takes the memory of what waits in it, and keeps up to about 4 MiB of what it once had.
+/// - It takes the memory of what waits in it, and keeps up to about 16 MiB of what it once had.
 /// - A process that is stopped (SIGSTOP) in the middle of a `put` or a `get` holds up those who do the same until it goes on.
 ///
 /// A queue without bound and without [`close`](Self::close) never tells a consumer that all is done: close it, or put a
@@ -72,25 +74,6 @@ pub struct Queue<T> {
     ring: Ring,
     /// Messages are bytes while they wait, so it does not matter whether `T` can go from thread to thread.
     messages: PhantomData<fn(T) -> T>,
-}
-
-/// The messages of a queue until it is closed and empty, see [`Queue::iter`].
-///
-/// ```
-/// use procession::{Queue, QueueIter};
-///
-/// let queue = Queue::new()?;
-/// queue.put('a')?;
-/// queue.close();
-/// let mut messages: QueueIter<'_, char> = queue.iter();
-/// assert_eq!(messages.next(), Some(Ok('a')));
-/// assert_eq!(messages.next(), None);
-/// # Ok::<(), procession::Error>(())
-/// ```
-#[derive(Debug)]
-pub struct QueueIter<'q, T> {
-    queue: &'q Queue<T>,
-    is_over: bool,
 }
 
 impl<T: ByValue> Queue<T> {
@@ -273,15 +256,15 @@ impl<T: ByValue> Queue<T> {
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn iter(&self) -> QueueIter<'_, T> {
-        QueueIter {
-            queue: self,
-            is_over: false,
-        }
+        QueueIter::of(self)
     }
 
     fn put_within(&self, message: T, patience: Patience) -> Result<(), QueueError> {
         let mut encoder = Encoder::new().giving(self.ring.block().id());
         T::encode(&message, &mut encoder).inspect_err(|_| encoder.recall_passengers())?;
+        if !encoder.passengers().is_empty() {
+            self.ring.block().note_names();
+        }
         let attempt = || match self.ring.put(&encoder, patience.deadline()) {
             Err(QueueError::Full) => Ok(None),
             other => other.map(Some),
@@ -370,28 +353,6 @@ impl<T> Queue<T> {
     /// ```
     pub fn is_closed(&self) -> bool {
         self.ring.is_closed()
-    }
-}
-
-impl<T: ByValue> Iterator for QueueIter<'_, T> {
-    type Item = Result<T, QueueError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.is_over {
-            return None;
-        }
-        let got = self.queue.get();
-        self.is_over = matches!(got, Err(QueueError::Closed | QueueError::System { .. }));
-        (!matches!(got, Err(QueueError::Closed))).then_some(got)
-    }
-}
-
-impl<'q, T: ByValue> IntoIterator for &'q Queue<T> {
-    type Item = Result<T, QueueError>;
-    type IntoIter = QueueIter<'q, T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
     }
 }
 

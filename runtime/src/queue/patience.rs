@@ -3,7 +3,7 @@
 //! Invariants: a wait ends with success, with an error, or not before its time. Nobody sleeps for more than [`BACKSTOP`] at a
 //! stretch: who was killed between a put and its announcement has announced nothing.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -67,12 +67,16 @@ impl Patience {
 }
 
 fn look_awhile(is_ready: impl Fn() -> bool) -> bool {
-    static HAS_CORES: OnceLock<bool> = OnceLock::new();
-    let has_cores =
-        || *HAS_CORES.get_or_init(|| thread::available_parallelism().is_ok_and(|n| n.get() > 1));
+    /// 0: not known yet. No `OnceLock`: a process may be forked while another thread asks.
+    static N_CORES: AtomicUsize = AtomicUsize::new(0);
+    let mut n_cores = N_CORES.load(Ordering::Relaxed);
+    if n_cores == 0 {
+        n_cores = thread::available_parallelism().map_or(1, usize::from);
+        N_CORES.store(n_cores, Ordering::Relaxed);
+    }
     let look = |_| {
         std::hint::spin_loop();
         is_ready()
     };
-    has_cores() && (0..N_LOOKS).any(look)
+    n_cores > 1 && (0..N_LOOKS).any(look)
 }

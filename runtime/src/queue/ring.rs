@@ -82,7 +82,8 @@ impl Ring {
         let bound = shared.bound.load(Ordering::Relaxed);
         Ok(Self {
             bytes,
-            bound: u32::try_from(bound).unwrap_or(u32::MAX),
+            // 0 would be a queue that nobody could ever put into.
+            bound: u32::try_from(bound).unwrap_or(u32::MAX).max(1),
         })
     }
 
@@ -307,4 +308,29 @@ fn damaged() -> QueueError {
         io::ErrorKind::InvalidData,
         "the memory of the queue was damaged by one of its processes: it is closed, and what was in it is lost",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_memory_than_there_is_is_an_error_with_the_number_and_not_an_abort() {
+        let error = private_memory(1 << 50).unwrap_err();
+        let QueueError::System { kind, message } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(kind, io::ErrorKind::OutOfMemory);
+        assert!(message.contains("1125899906842624 bytes"), "{message}");
+    }
+
+    #[test]
+    fn a_length_that_no_ring_has_room_for_has_no_units() {
+        assert_eq!(n_units(0), Some(1));
+        assert_eq!(n_units(8), Some(2));
+        assert_eq!(n_units(9), Some(3));
+        assert_eq!(n_units(LONGEST - 8), Some(MOST_UNITS));
+        assert_eq!(n_units(LONGEST - 7), None);
+        assert_eq!(n_units(u64::MAX), None);
+    }
 }

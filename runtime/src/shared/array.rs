@@ -1,7 +1,7 @@
 //! Arrays: a handle, its lock, and the ways to freeze and divide.
 //!
-//! Responsible for who may do what when; how an array lies in memory, and the argument for all of it, is in
-//! [`layout`]. No element is touched here but by copying, under the lock.
+//! Responsible for what a handle can do; how an array lies in memory, and the argument for all of it, is in [`layout`]. No
+//! element is touched here but by copying, under the lock.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,10 +14,9 @@ use super::block::Block;
 use super::claim::Claim;
 use super::division::Division;
 use super::layout::{self, Found, Named, State};
-use super::{ArrayChunk, ArrayGuard, LockError, Shareable, SharedSlice};
+use super::{ArrayChunk, ArrayGuard, LockError, Shareable, SharedSlice, sole};
 use crate::error::Error;
 use crate::sync::{Acquired, NotAcquired, RawLock};
-use crate::sys;
 
 /// Elements in shared memory, of one type and a fixed number, with one lock.
 ///
@@ -37,7 +36,7 @@ use crate::sys;
 /// use procession::{Array, process_job, spawn};
 ///
 /// #[process_job]
-/// fn double(array: Array<i32>) -> Result<(), String> {
+/// fn double(array: &Array<i32>) -> Result<(), String> {
 ///     let mut elements = array.lock().map_err(|error| error.to_string())?;
 ///     elements.iter_mut().for_each(|x| *x *= 2);
 ///     Ok(())
@@ -79,7 +78,7 @@ use crate::sys;
 ///
 /// An array outlives every process but the last that has a handle. Where one is killed while it holds the lock, the next
 /// one to [`lock`](Self::lock) is told so and gets the guard.
-pub struct Array<T: Shareable> {
+pub struct Array<T> {
     block: Arc<Block>,
     /// Of the state for which this handle is good.
     generation: u64,
@@ -327,7 +326,8 @@ impl<T: Shareable> Array<T> {
     /// ```
     pub fn freeze(self) -> Result<SharedSlice<T>, Error> {
         let next = State::frozen(self.generation + 1);
-        SharedSlice::new(self.become_another("freeze", next)?)
+        let block = sole::change(self.block, self.generation, "freeze", next)?;
+        SharedSlice::new(block)
     }
 
     /// Divides it into `n` chunks that can be written at the same time, without a lock and without a copy.
@@ -364,7 +364,8 @@ impl<T: Shareable> Array<T> {
         chunks.try_reserve_exact(n).map_err(|_too_many| {
             Error::invalid_input(format!("there is no memory for {n} chunks of an array"))
         })?;
-        let block = self.become_another("divide", State::divided(generation))?;
+        let next = State::divided(generation);
+        let block = sole::change(self.block, self.generation, "divide", next)?;
         let division = Division::new(block, words, generation);
         chunks.extend((0..n).map(|index| ArrayChunk::new(division.first_claim(index))));
         Ok(chunks)
@@ -448,59 +449,6 @@ impl<T: Shareable> Array<T> {
             "this array was frozen or divided into chunks meanwhile: use the slice or the chunks"
         );
     }
-
-    /// Takes the next state, if nobody else has anything of this array.
-    fn become_another(self, doing: &str, next: State) -> Result<Arc<Block>, Error> {
-        let refused =
-            |why: String| Error::invalid_input(format!("cannot {doing} this array: {why}"));
-        let block = match self.block.is_ours() {
-            true => self.block,
-            false => layout::in_this_process(&self.block)?,
-        };
-        let lock = layout::lock(&block);
-        lock.try_acquire()
-            .map_err(|not_acquired| refused(who_holds(lock, not_acquired)))?;
-        let why_not = if layout::state(&block) != State::shared(self.generation) {
-            Some("it was frozen or divided into chunks meanwhile".to_owned())
-        } else {
-            who_else_has(&block)
-        };
-        if why_not.is_none() {
-            layout::set_state(&block, next);
-        }
-        lock.release(false);
-        match why_not {
-            Some(why) => Err(refused(why)),
-            None => Ok(block),
-        }
-    }
-}
-
-fn who_holds(lock: &RawLock, why: NotAcquired) -> String {
-    match (why, lock.holder()) {
-        (NotAcquired::AlreadyHeld, _) => "this thread has its guard".to_owned(),
-        (NotAcquired::TimedOut, Some(pid)) if pid == sys::pid() => {
-            "another thread has it locked".to_owned()
-        }
-        (NotAcquired::TimedOut, Some(pid)) => format!("process {pid} has it locked"),
-        (NotAcquired::TimedOut, None) => "somebody has it locked".to_owned(),
-    }
-}
-
-/// Who keeps the caller from being alone with an array of which it has one reference.
-fn who_else_has(block: &Arc<Block>) -> Option<String> {
-    if Arc::strong_count(block) > 1 {
-        return Some(
-            "this process has another handle of it, or has given one to a job that is not over"
-                .to_owned(),
-        );
-    }
-    if let Some(pid) = block.other_holder() {
-        return Some(format!("process {pid} still has a handle of it"));
-    }
-    block
-        .is_in_transit()
-        .then(|| "a handle of it is on its way, in a queue or in a result".to_owned())
 }
 
 impl<T: Shareable> Clone for Array<T> {

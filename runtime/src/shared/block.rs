@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::arena::{self, Arena, Run};
 use super::holders::Holders;
+use super::life::Life;
 use super::table::{self, Mapped};
 use crate::codec::Passenger;
 use crate::error::Error;
@@ -52,16 +53,19 @@ impl Label {
 #[repr(C)]
 #[derive(Debug)]
 pub(super) struct Header {
-    /// Small blocks: the generation in the upper half, the number of references in the lower.
-    life: AtomicU64,
+    /// Of small blocks.
+    life: Life,
     label: AtomicU64,
     /// Of the payload, in bytes.
     len: AtomicU64,
     /// Large blocks: names given away and not yet read.
     n_given: AtomicU32,
-    /// Large blocks: a child of some holder has it by inheritance, of which nobody knows how long.
-    is_inherited: AtomicU32,
+    /// Large blocks: some process has it without a place among the holders, nobody knows how long: a child of a holder by
+    /// inheritance, or one too many.
+    has_unseen_holders: AtomicU32,
     id: AtomicU64,
+    /// Large blocks: names lie in the payload, for which the registry keeps memory under this block's id.
+    has_names: AtomicU32,
 }
 
 #[expect(unsafe_code, reason = "vouches for a type")]
@@ -134,9 +138,7 @@ impl Block {
         let header: &Header = memory.words(offset);
         header.label.store(label.0, Ordering::Relaxed);
         header.len.store(len as u64, Ordering::Relaxed);
-        let generation = (header.life.load(Ordering::Relaxed) >> 32) as u32;
-        // Release: whoever finds the block alive finds the rest of the header.
-        header.life.store(life(generation, 1), Ordering::Release);
+        let generation = header.life.begin();
         let home = Home::Arena {
             memory,
             offset,
@@ -169,6 +171,11 @@ impl Block {
 
     fn of_mapped(mapped: Arc<Mapped>, label: Label, len: usize) -> Arc<Self> {
         let place = Holders::of(&mapped.memory).enter(sys::identity());
+        if place.is_none() {
+            // Nobody will see when this process needs it no longer.
+            let header: &Header = mapped.memory.words(0);
+            header.has_unseen_holders.store(1, Ordering::Relaxed);
+        }
         Self::at(Home::Own { mapped, place }, label, len)
     }
 
@@ -339,10 +346,18 @@ impl Block {
         self.header().n_given.load(Ordering::Acquire) > 0
     }
 
+    /// Notes that names given under this large block's id as their tag will lie in it. With its last handle they are let go.
+    pub(crate) fn note_names(&self) {
+        self.header().has_names.store(1, Ordering::Relaxed);
+    }
+
     /// Notes that a child has inherited all blocks of this process: nobody knows how long it needs them.
     pub(crate) fn note_inheritance() {
         for block in table::get().living() {
-            block.header().is_inherited.store(1, Ordering::Relaxed);
+            block
+                .header()
+                .has_unseen_holders
+                .store(1, Ordering::Relaxed);
         }
     }
 
@@ -353,8 +368,10 @@ impl Block {
             Home::Arena {
                 run, generation, ..
             } => {
-                if tag != 0 {
-                    header.life.fetch_add(1, Ordering::Relaxed);
+                if tag != 0 && !header.life.give(*generation) {
+                    return Err(io::Error::other(
+                        "there are too many handles of this shared value on their way",
+                    ));
                 }
                 let place = u64::from(run.first) << 8 | u64::from(run.n_slots);
                 let generation = *generation;
@@ -442,15 +459,7 @@ impl Block {
         };
         let offset = arena.offset_of(run).ok_or_else(wrong)?;
         let header: &Header = memory.words(offset);
-        let add = u64::from(name.tag == 0);
-        let counted = header
-            .life
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
-                let (generation, n) = ((now >> 32) as u32, now as u32);
-                let is_alive = generation == name.generation && n > 0 && n < u32::MAX / 2;
-                is_alive.then(|| now + add)
-            });
-        if counted.is_err() {
+        if !header.life.find(name.generation, name.tag != 0) {
             return Err(Error::invalid_input(
                 "the shared value of this handle is gone: its last owner has dropped it",
             ));
@@ -469,10 +478,6 @@ impl Block {
     }
 }
 
-fn life(generation: u32, n_references: u32) -> u64 {
-    u64::from(generation) << 32 | u64::from(n_references)
-}
-
 fn wrong() -> Error {
     Error::invalid_input("this is not the name of such a shared handle")
 }
@@ -480,10 +485,7 @@ fn wrong() -> Error {
 impl Passenger for Block {
     fn recall(&self, tag: u64) {
         match &self.home {
-            Home::Arena { .. } => {
-                // Not the last one: this handle has another.
-                self.header().life.fetch_sub(1, Ordering::AcqRel);
-            }
+            Home::Arena { generation, .. } => self.header().life.recall(*generation),
             Home::Own { mapped, .. } => {
                 self.header().receive();
                 door::let_go(mapped.id, tag);
@@ -504,18 +506,7 @@ impl Drop for Block {
                 generation,
                 ..
             } => {
-                let header = self.header();
-                let left = header
-                    .life
-                    .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
-                        let n = now as u32;
-                        let is_this = (now >> 32) as u32 == *generation && n > 0;
-                        is_this.then(|| match n {
-                            1 => life(generation.wrapping_add(1), 0),
-                            _ => now - 1,
-                        })
-                    });
-                if left.is_ok_and(|before| before as u32 == 1) {
+                if self.header().life.leave(*generation) {
                     Arena::new(memory).free(*run);
                 }
             }
@@ -524,9 +515,12 @@ impl Drop for Block {
                 holders.leave(*place, sys::identity());
                 let header = self.header();
                 let is_last = header.n_given.load(Ordering::Acquire) == 0
-                    && header.is_inherited.load(Ordering::Relaxed) == 0
+                    && header.has_unseen_holders.load(Ordering::Relaxed) == 0
                     && holders.is_empty();
                 if is_last {
+                    if header.has_names.load(Ordering::Relaxed) != 0 {
+                        door::let_go(0, mapped.id);
+                    }
                     // Other processes may have it mapped still, without a handle, against the next time.
                     let _ = self.discard(0, self.len);
                 }

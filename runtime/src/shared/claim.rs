@@ -260,4 +260,43 @@ mod tests {
         };
         assert_eq!(last.next(2, Standing::Free), None);
     }
+
+    #[test]
+    fn a_claim_passes_to_one_of_those_who_saw_it_free() {
+        let words = [AtomicU64::new(0), AtomicU64::new(0)];
+        let entry = Entry(&words);
+        let free = Word {
+            pid: 7,
+            turn: 3,
+            standing: Standing::Free,
+        };
+        entry.set(free);
+        let [one, other] = [8, 9].map(|pid| free.next(pid, Standing::Held).unwrap());
+        assert!(entry.change(free, one));
+        assert!(!entry.change(free, other));
+        assert_eq!(entry.word(), one);
+    }
+
+    #[test]
+    fn a_holder_who_has_not_noted_himself_is_not_taken_for_the_one_before() {
+        let words = [AtomicU64::new(0), AtomicU64::new(0)];
+        let entry = Entry(&words);
+        let held = Word {
+            pid: sys::pid(),
+            turn: 3,
+            standing: Standing::Held,
+        };
+        assert!(!entry.is_orphaned(held));
+        entry.note(sys::identity());
+        assert!(!entry.is_orphaned(held));
+        // Past the largest pid of any Linux.
+        let dead = Word {
+            pid: 1 << 23,
+            ..held
+        };
+        assert!(entry.is_orphaned(dead));
+        entry.note(1 << 55);
+        assert!(entry.is_orphaned(dead));
+        assert_eq!(words[1].load(Ordering::Relaxed), 0);
+    }
 }

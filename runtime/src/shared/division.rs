@@ -74,6 +74,11 @@ impl Division {
 
     /// From blocks that a name has led to, which may not belong together.
     pub(super) fn find(array: Arc<Block>, words: Arc<Block>) -> Result<Self, Error> {
+        if words.len() < CLAIMS + ENTRY_LEN {
+            return Err(Error::invalid_input(
+                "this division of an array has no chunks: the data is damaged",
+            ));
+        }
         let generation = words.words::<AtomicU64>(GENERATION).load(Ordering::Acquire);
         let of = words.words::<AtomicU64>(ARRAY).load(Ordering::Relaxed);
         if of != array.id() || layout::state(&array) != State::divided(generation) {

@@ -210,10 +210,19 @@ impl<'de, L: ?Sized> Deserialize<'de> for Found<L> {
 }
 
 impl<T: Shareable> Found<Array<T>> {
-    /// The block of an array, hidden from the children of this process unless it is frozen.
+    /// The block of an array.
+    pub(super) fn whole<E: serde::de::Error>(self) -> Result<Arc<Block>, E> {
+        match self.0.len() < start() {
+            true => Err(E::custom("this array has no head: the data is damaged")),
+            false => Ok(self.0),
+        }
+    }
+
+    /// The same, hidden from the children of this process unless it is frozen.
     pub(super) fn hidden<E: serde::de::Error>(self) -> Result<Arc<Block>, E> {
-        hide(&self.0).map_err(E::custom)?;
-        Ok(self.0)
+        let block = self.whole()?;
+        hide(&block).map_err(E::custom)?;
+        Ok(block)
     }
 }
 

@@ -20,10 +20,11 @@
 //!
 //! # The memory model
 //!
-//! What is shared is plain data ([`Shareable`](trait@Shareable)): every pattern of bytes is a value, so no process can make it invalid for
-//! another. It is read and written by the holder of its lock only, and what one holder wrote the next one sees. Without a lock there is
-//! [`Atomic`], whose operations are those of [`std::sync::atomic`], between processes as between threads.
-//! That is all there is: no reference into memory that somebody else may be writing.
+//! What is shared is plain data ([`Shareable`](trait@Shareable)): every pattern of bytes is a value, so no process can make it
+//! invalid for another. It is read and written by the holder of its lock, and what one holder wrote the next one sees.
+//! References into shared memory are given out only where nobody else can be writing: by a guard, or by a handle that is alone by
+//! construction. Without a lock there is [`Atomic`], whose operations are those of [`std::sync::atomic`], between
+//! processes as between threads. That is all there is.
 //!
 //! A lock whose holder is killed is acquired by the next one, who is told: see [`LockError`]. Locking what one holds already
 //! is an error, not a hang.
@@ -65,9 +66,11 @@ mod division;
 pub(crate) mod fixed;
 mod holders;
 mod layout;
+mod life;
 mod lock_error;
 mod shareable;
 mod slice;
+mod sole;
 mod table;
 #[cfg(test)]
 mod testing;

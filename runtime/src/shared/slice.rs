@@ -105,7 +105,7 @@ impl<T: Shareable> Serialize for SharedSlice<T> {
 impl<'de, T: Shareable> Deserialize<'de> for SharedSlice<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let found = Found::<Array<T>>::deserialize(from)?;
-        Self::new(found.0).map_err(D::Error::custom)
+        Self::new(found.whole()?).map_err(D::Error::custom)
     }
 }
 

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, Weak};
 use super::block::{Block, LARGE_PAYLOAD};
 use crate::error::Error;
 use crate::memory::Memory;
-use crate::supervisor::{self, Family, PerProcess, door, lock};
-use crate::sys::{self, Fd};
+use crate::supervisor::{self, Family, door, lock};
+use crate::sys::{self, Fd, PerProcess};
 
 /// So many mappings without a handle are kept in a worker.
 const N_RECENT: usize = 16;

@@ -49,7 +49,7 @@ const VALUE: usize = size_of::<RawLock>();
 /// assert_eq!(counter.get(), 4950);
 /// # Ok::<(), procession::Error>(())
 /// ```
-pub struct Value<T: Shareable> {
+pub struct Value<T> {
     block: Arc<Block>,
     /// A value is anybody's: plain data is tied to no thread.
     _value: PhantomData<fn() -> T>,

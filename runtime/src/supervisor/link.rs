@@ -8,13 +8,13 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::family::Family;
 use super::message::{Reply, Request};
 use crate::error::{Error, ErrorKind};
 use crate::pool::Pool;
-use crate::sys::{self, Channel, Fd, Pidfd};
+use crate::sys::{self, Channel, Fd, PerProcess, Pidfd};
 
 /// A connection to a supervisor.
 #[derive(Debug)]
@@ -155,44 +155,6 @@ impl ThisProcess {
     pub(crate) fn get() -> &'static Self {
         static THIS: PerProcess<ThisProcess> = PerProcess::new();
         THIS.get()
-    }
-}
-
-/// What belongs to this process and not to one that it was forked from.
-///
-/// A lock that another thread held at the moment of a fork stays locked in the child for ever, so a forked
-/// child never touches its parent's: it makes its own and links it behind.
-#[derive(Debug)]
-pub(crate) struct PerProcess<T> {
-    first: OnceLock<OfOne<T>>,
-}
-
-#[derive(Debug)]
-struct OfOne<T> {
-    pid: u32,
-    value: T,
-    forked: OnceLock<Box<OfOne<T>>>,
-}
-
-impl<T: Default> PerProcess<T> {
-    pub(crate) const fn new() -> Self {
-        Self {
-            first: OnceLock::new(),
-        }
-    }
-
-    pub(crate) fn get(&self) -> &T {
-        let new = || OfOne {
-            pid: sys::pid(),
-            value: T::default(),
-            forked: OnceLock::new(),
-        };
-        let pid = sys::pid();
-        let mut this = self.first.get_or_init(new);
-        while this.pid != pid {
-            this = this.forked.get_or_init(|| Box::new(new()));
-        }
-        &this.value
     }
 }
 

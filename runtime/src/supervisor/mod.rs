@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use crew::{Birthright, Crew};
 pub(crate) use family::{Family, random};
-pub(crate) use link::{Link, PerProcess, SUPERVISOR_GONE, ThisProcess, lock};
+pub(crate) use link::{Link, SUPERVISOR_GONE, ThisProcess, lock};
 use message::{MESSAGE_LEN, Reply, Step};
 pub(crate) use message::{Request, Terms, tag_of};
 use registry::Registry;

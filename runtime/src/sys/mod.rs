@@ -17,6 +17,8 @@ mod unsupported;
 #[cfg(not(all(target_os = "linux", not(procession_unsupported))))]
 pub(crate) use unsupported::*;
 
+mod per_process;
+
 pub(crate) use clock::{cpu_of, monotonic_nanos};
 pub(crate) use context::Context;
 pub(crate) use crash::{PanicReport, WordsBuffer, take_panic};
@@ -25,6 +27,7 @@ pub(crate) use fd::Fd;
 pub(crate) use identity::{identity, is_alive, pid};
 pub(crate) use memory::{Mapping, memfd, page_size};
 pub(crate) use memory_limits::{available_memory, total_memory};
+pub(crate) use per_process::PerProcess;
 pub(crate) use pidfd::{Ended, Pidfd, SIGKILL, SIGTERM, exit_status, signal_name};
 pub(crate) use poll::PollSet;
 pub(crate) use process::{Forked, exit_now, fork, parent_pid};

@@ -97,8 +97,28 @@ fn refused<T>(what: &str, outcome: Result<T, Error>) {
 }
 
 /// Made before the fork, and never passed to a job.
-static INHERITED: OnceLock<(Value<u64>, Lock, Array<u64>, SharedSlice<u64>, Queue<u64>)> =
-    OnceLock::new();
+static INHERITED: OnceLock<Handles> = OnceLock::new();
+
+/// One handle of each kind.
+struct Handles {
+    value: Value<u64>,
+    lock: Lock,
+    array: Array<u64>,
+    slice: SharedSlice<u64>,
+    queue: Queue<u64>,
+}
+
+impl Handles {
+    fn new() -> Result<Self, Error> {
+        Ok(Self {
+            value: Value::new(0)?,
+            lock: Lock::new()?,
+            array: Array::zeroed(4)?,
+            slice: Array::new([1, 2, 3])?.freeze()?,
+            queue: Queue::new()?,
+        })
+    }
+}
 
 /// Uses what it inherited and what it is given, and returns something new.
 #[process_job]
@@ -110,13 +130,12 @@ fn uses_handles(
     let inherited = INHERITED
         .get()
         .ok_or_else(|| Refusal("not inherited".into()))?;
-    let (inherited_value, lock, inherited_array, slice, inherited_queue) = inherited;
-    let _guard = lock.acquire()?;
-    inherited_value.fetch_add(slice[2]);
+    let _guard = inherited.lock.acquire()?;
+    inherited.value.fetch_add(inherited.slice[2]);
     value.fetch_add(1);
-    inherited_array.lock()?[0] += 10;
+    inherited.array.lock()?[0] += 10;
     array.lock()?[0] += 20;
-    inherited_queue.put(1)?;
+    inherited.queue.put(1)?;
     queue.put(2)?;
     Ok(Array::new([value.get(), 7])?)
 }
@@ -132,40 +151,35 @@ impl<E: std::error::Error> From<E> for Refusal {
 }
 
 fn handles() {
-    let make = || -> Result<_, Error> {
-        let slice = Array::new([1, 2, 3])?.freeze()?;
-        let (value, array) = (Value::new(0)?, Array::<u64>::zeroed(4)?);
-        Ok((value, Lock::new()?, array, slice, Queue::new()?))
-    };
-    let (value, _, array, slice, queue) = INHERITED.get_or_init(|| make().expect("memory"));
+    let inherited = INHERITED.get_or_init(|| Handles::new().expect("memory"));
     let pool = forked(2).expect("a pool");
     // Made after the fork.
-    let (late_value, late_array, late_queue) = make()
-        .map(|(value, _, array, _, queue)| (value, array, queue))
-        .expect("memory");
-    let args = (0..100).map(|_| (late_value.clone(), &late_array, late_queue.clone()));
+    let late = Handles::new().expect("memory");
+    let args = (0..100).map(|_| (late.value.clone(), &late.array, late.queue.clone()));
     let made = pool.map(job!(uses_handles), args).expect("results");
-    let n_good = made.iter().flatten().filter(|made| made.get(1) == Some(7));
-    println!("{} of {} came back", n_good.count(), made.len());
-    println!(
-        "inherited: {} {:?} {}",
-        value.get(),
-        array.to_vec(),
-        queue.len()
-    );
-    println!(
-        "passed: {} {:?} {}",
-        late_value.get(),
-        late_array.to_vec(),
-        late_queue.len()
-    );
-    println!("{slice:?}");
+    let n_good = made
+        .iter()
+        .flatten()
+        .filter(|made| made.get(1) == Some(7))
+        .count();
+    println!("{n_good} of {} came back", made.len());
+    for (whose, handles) in [("inherited", inherited), ("passed", &late)] {
+        println!(
+            "{whose}: {} {:?} {}",
+            handles.value.get(),
+            handles.array.to_vec(),
+            handles.queue.len()
+        );
+    }
+    println!("{:?}", inherited.slice);
 }
 
 static LEAKED: Mutex<Option<&'static mut [u64]>> = Mutex::new(None);
 
 #[process_job]
 fn writes_leaked() -> bool {
+    // What is mapped now must not come to lie where the array was.
+    let _others: Vec<_> = (0..64).map(|_| Array::<u64>::zeroed(4)).collect();
     let mut leaked = LEAKED.lock().unwrap_or_else(|error| error.into_inner());
     leaked.as_mut().map(|numbers| numbers[0] = 5).is_some()
 }

@@ -123,6 +123,27 @@ fn a_length_that_cannot_be_is_told_once_and_closes_the_queue() {
 }
 
 #[test]
+fn a_skip_that_leads_past_the_tail_closes_the_queue() {
+    let queue = small::<Vec<u8>>(u32::MAX);
+    move_to(&queue, 512, 0);
+    queue.put(vec![1; 100]).unwrap();
+    let bytes = &queue.ring.bytes;
+    bytes
+        .length_at(512)
+        .store(super::ring::SKIP, Ordering::Relaxed);
+    bytes.length_at(0).store(1 << 20, Ordering::Relaxed);
+    let error = queue.get().unwrap_err();
+    assert!(matches!(
+        error,
+        QueueError::System {
+            kind: io::ErrorKind::InvalidData,
+            ..
+        }
+    ));
+    assert!(queue.is_closed());
+}
+
+#[test]
 fn positions_that_cannot_be_close_the_queue_for_putters_too() {
     let queue = small::<u8>(1);
     queue.put(1).unwrap();
@@ -152,6 +173,10 @@ fn bytes_that_are_no_message_are_an_error_of_that_message_alone() {
         .store(u64::MAX, Ordering::Relaxed);
     assert!(matches!(queue.get(), Err(QueueError::Codec { .. })));
     assert_eq!(queue.get(), Ok("second".to_owned()));
+    // More than a message has.
+    let other: Queue<(String, u8)> = Queue::of(queue.ring.clone());
+    other.put(("third".to_owned(), 3)).unwrap();
+    assert!(matches!(queue.get(), Err(QueueError::Codec { .. })));
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn close_wakes_all_who_wait_in_any_process() {
 #[test]
 fn no_put_that_had_success_is_lost_to_a_close() {
     watched(|| {
-        for _ in 0..300 {
+        for _ in 0..100 {
             let queue = small(u32::MAX);
             let is_put = AtomicBool::new(false);
             thread::scope(|scope| {

@@ -50,3 +50,15 @@ fn a_claim_that_was_made_up_is_refused() {
     let words = Arc::clone(&other[0].division.words);
     assert!(Division::find(array, words).is_err());
 }
+
+#[test]
+fn no_chunk_can_be_had_of_an_array_that_was_joined_whoever_dies_then() {
+    let claims = claims(4, 2);
+    let division = claims[0].division.clone();
+    Division::join(&claims).unwrap();
+    // The claims live still, as those of a process that is killed here would.
+    for index in 0..2 {
+        assert_eq!(division.word(index).standing, Standing::Dropped);
+    }
+    assert!(Division::join(&claims).is_err());
+}

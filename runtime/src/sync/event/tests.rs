@@ -5,11 +5,11 @@ use crate::codec::{Decoder, Encoder};
 use crate::shared::Atomic;
 use crate::sys::testing::{in_child, watched};
 
-/// Whether this process sleeps in the kernel, as far as the kernel says.
-fn is_asleep(pid: u32) -> bool {
+/// Whether this process sleeps in the kernel (`S`), is stopped (`T`) and so on.
+fn is_in_state(state: char, pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let after_name = stat.rsplit(')').next().unwrap();
-    after_name.trim_start().starts_with('S')
+    after_name.trim_start().starts_with(state)
 }
 
 #[test]
@@ -59,22 +59,32 @@ fn a_set_that_is_cleared_at_once_lets_through_who_waits() {
         };
         let children = [in_child(wait), in_child(wait)];
         while n_waiting.load(Ordering::SeqCst) < 2
-            || !children.iter().all(|child| is_asleep(child.pid()))
+            || !children.iter().all(|child| is_in_state('S', child.pid()))
         {
             thread::yield_now();
         }
         // Sleeping once may have been elsewhere than in `wait`; twenty times in a row means having got there.
         let mut n_looks = 0;
         while n_looks < 20 {
-            n_looks = if children.iter().all(|child| is_asleep(child.pid())) {
+            n_looks = if children.iter().all(|child| is_in_state('S', child.pid())) {
                 n_looks + 1
             } else {
                 0
             };
             thread::sleep(Duration::from_millis(1));
         }
+        // Stopped, they cannot look between the two.
+        for child in &children {
+            child.pidfd().kill(libc::SIGSTOP).unwrap();
+            while !is_in_state('T', child.pid()) {
+                thread::yield_now();
+            }
+        }
         event.set();
         event.clear();
+        for child in &children {
+            child.pidfd().kill(libc::SIGCONT).unwrap();
+        }
         children.into_iter().for_each(|child| child.succeeds());
         assert!(!event.is_set());
     });

@@ -62,6 +62,20 @@ fn attempts_with_a_limit_end_with_none_and_not_early() {
 }
 
 #[test]
+fn a_limit_past_the_end_of_the_clock_is_none() {
+    watched(|| {
+        let lock = Lock::new().unwrap();
+        let guard = lock.acquire().unwrap();
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| lock.acquire_timeout(Duration::MAX).unwrap().is_some());
+            thread::sleep(Duration::from_millis(20));
+            drop(guard);
+            assert!(waits.join().unwrap());
+        });
+    });
+}
+
+#[test]
 fn a_thread_that_holds_it_is_told_instead_of_hanging() {
     watched(|| {
         let lock = Lock::new().unwrap();

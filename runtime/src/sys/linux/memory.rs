@@ -16,15 +16,16 @@
 
 #![expect(unsafe_code, reason = "mmap, munmap and madvise act on addresses")]
 
+use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::fstat;
 use nix::unistd::{SysconfVar, ftruncate, sysconf};
@@ -32,6 +33,7 @@ use nix::unistd::{SysconfVar, ftruncate, sysconf};
 use super::fd::Fd;
 use super::identity::pid;
 use super::memory_limits::available_memory;
+use crate::sys::PerProcess;
 
 /// Makes a file of `len` bytes that lives in memory, has no name and takes no memory until written.
 ///
@@ -119,12 +121,16 @@ impl Mapping {
 
     /// Leaves it out of processes forked from now on. They must not use this `Mapping`.
     pub(crate) fn keep_from_children(&self) -> io::Result<()> {
-        self.advise(MmapAdvise::MADV_DONTFORK)
+        self.advise(MmapAdvise::MADV_DONTFORK)?;
+        hidden().insert(self.base.addr().get(), self.len.get());
+        Ok(())
     }
 
     /// Has processes forked from now on inherit it again.
     pub(crate) fn show_to_children(&self) -> io::Result<()> {
-        self.advise(MmapAdvise::MADV_DOFORK)
+        self.advise(MmapAdvise::MADV_DOFORK)?;
+        hidden().remove(&self.base.addr().get());
+        Ok(())
     }
 
     /// Gives memory to `len` bytes from `offset` on, so that touching them later cannot fail.
@@ -191,11 +197,48 @@ impl Drop for Mapping {
         if self.pid != pid() {
             return;
         }
+        hidden().remove(&self.base.addr().get());
         // SAFETY: the range is exactly what `shared` mapped in this process, for this value alone; those who hold addresses from
         // `base()` have promised not to outlive it. Other processes keep their own mappings of the file.
         let unmapped = unsafe { munmap(self.base.cast(), self.len()) };
         debug_assert!(unmapped.is_ok(), "{unmapped:?}");
     }
+}
+
+/// Where this process has mappings that its children lack, by their addresses, with their lengths.
+static HIDDEN: PerProcess<Mutex<BTreeMap<usize, usize>>> = PerProcess::new();
+
+fn hidden() -> MutexGuard<'static, BTreeMap<usize, usize>> {
+    lock(HIDDEN.get())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// In a child that a process of one thread has just forked: sees to it that nothing comes to lie where the parent had
+/// mappings that the child lacks. A reference into one of these, which safe code may have leaked into a static, is
+/// then a fault (SIGSEGV) and never a way into something else.
+pub(crate) fn fill_gaps_of_hidden_mappings() -> io::Result<()> {
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE | MapFlags::MAP_FIXED_NOREPLACE;
+    // The parent had one thread, so none of these is locked.
+    let gaps: Vec<(usize, usize)> = HIDDEN
+        .all()
+        .flat_map(|hidden| lock(hidden).clone())
+        .collect();
+    for (address, len) in gaps {
+        let (address, Some(len)) = (NonZeroUsize::new(address), NonZeroUsize::new(len)) else {
+            continue;
+        };
+        // SAFETY: nothing that is mapped is replaced, and what comes to be mapped cannot be accessed.
+        let filled = unsafe { mmap_anonymous(address, len, ProtFlags::PROT_NONE, flags) };
+        match filled {
+            // Filled in an ancestor of this process.
+            Ok(_) | Err(Errno::EEXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 fn check_available(len: u64) -> io::Result<()> {

@@ -14,6 +14,7 @@ use super::error::StartError;
 use super::launch::{FirstChild, wait_for_hello};
 use super::{DEPTH, Launched, Seat, depth_of_next};
 use crate::sys::fd;
+use crate::sys::memory::fill_gaps_of_hidden_mappings;
 use crate::sys::pidfd::Pidfd;
 use crate::sys::process::{Forked, fork, n_threads};
 use crate::sys::signals;
@@ -41,6 +42,10 @@ pub(crate) fn fork_supervisor(run: fn(Seat) -> !) -> Result<Launched, StartError
     let all_blocked = signals::block_all().map_err(StartError::system("rt_sigprocmask"))?;
     match fork().map_err(StartError::system("fork"))? {
         Forked::Child => {
+            // First of all, before anything is mapped here.
+            if let Err(error) = fill_gaps_of_hidden_mappings() {
+                give_up(&theirs, StartError::system("mmap")(error));
+            }
             drop(ours);
             DEPTH.store(depth, Ordering::Relaxed);
             // Otherwise this process would hold the lifelines of the program's other supervisors.
