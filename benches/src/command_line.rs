@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use lexopt::prelude::{Long, Short, Value, ValueExt};
 
-use crate::harness::{Problem, Result, Row, Settings, to_json, to_svg, to_table};
+use crate::harness::{
+    Bound, CALM, Problem, Result, Row, Settings, to_json, to_svg, to_table, used_by_others,
+};
 use crate::works::{self, Work};
 
 const USAGE: &str = "\
@@ -103,20 +105,28 @@ fn read() -> Result<Command, lexopt::Error> {
 fn measure(asked: &Asked) -> Result<ExitCode> {
     // Its start is no work's affair.
     procession::start()?;
+    let others = used_by_others();
+    let is_calm = others.is_none_or(|share| share <= CALM);
     let mut rows: Vec<Row> = Vec::new();
     for work in &asked.works {
         eprintln!("{} {} …", work.number, work.name);
         rows.extend((work.run)(&asked.settings).unwrap_or_else(|problem| {
-            let row = Row::new(work.number, work.name, "-", crate::harness::Bound::None);
+            let row = Row::new(work.number, work.name, "-", Bound::None);
             vec![row.without(problem)]
         }));
     }
     if asked.json {
-        println!("{}", to_json(&rows, &asked.settings)?);
+        println!("{}", to_json(&rows, &asked.settings, others)?);
     } else {
         print!("{}", to_table(&rows));
         if asked.settings.quick {
             println!("A quick run: it shows that everything works, and nothing to quote.");
+        }
+        if let Some(share) = others.filter(|_| !is_calm) {
+            println!(
+                "Other programs had {:.0} % of the machine before the start: nothing to quote.",
+                share * 100.0
+            );
         }
     }
     if let Some(path) = &asked.svg {

@@ -12,6 +12,7 @@ mod row;
 mod statistics;
 mod svg;
 mod table;
+mod weather;
 
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ pub(crate) use row::{Row, Verdict};
 pub(crate) use statistics::{Summary, percentile};
 pub(crate) use svg::to_svg;
 pub(crate) use table::to_table;
+pub(crate) use weather::{CALM, used_by_others};
 
 /// How thoroughly a run measures.
 #[derive(Clone, Copy, Debug)]

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 
 use super::{Bound, Row, Summary, Verdict};
 
-const LABELS: f64 = 430.0;
-const SCALE: f64 = 470.0;
+const LABELS: f64 = 480.0;
+const SCALE: f64 = 440.0;
 const VALUES: f64 = 90.0;
 const LINE: f64 = 24.0;
 const TOP: f64 = 52.0;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Row, Unit};
 
 const HEAD: [&str; 8] = [
-    "#", "work", "ours", "peer", "figure", "must", "goal", "verdict",
+    "#", "work", "ours", "peer", "ratio", "must", "goal", "verdict",
 ];
 
 /// Lines of equal columns, and the notes under them.
@@ -31,8 +31,12 @@ pub(crate) fn to_table(rows: &[Row]) -> String {
             let _infallible = writeln!(table, "{}", rules.join("  "));
         }
     }
-    for row in rows {
-        for note in &row.notes {
+    for (place, row) in rows.iter().enumerate() {
+        // Rows of one contest have what is said of it in common.
+        let said = place
+            .checked_sub(1)
+            .map_or(&[][..], |last| &rows[last].notes);
+        for note in row.notes.iter().filter(|note| !said.contains(note)) {
             let _infallible = writeln!(table, "  #{} {}: {note}", row.number, row.work);
         }
     }
