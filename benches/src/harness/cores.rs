@@ -27,7 +27,7 @@ pub(super) fn speed_up() -> f64 {
 }
 
 fn spin_arithmetic() {
-    let sum = (0..2_000_000_u64).fold(0_u64, |sum, i| {
+    let sum = (0..8_000_000_u64).fold(0_u64, |sum, i| {
         let i = black_box(i);
         sum.wrapping_add(i.wrapping_mul(i).wrapping_mul(i))
     });
