@@ -1,0 +1,108 @@
+//! How cost grows with work and with workers: 17.
+
+use procession::{Pool, pool_map};
+
+use crate::harness::{
+    Bound, Contest, Entry, Result, Row, Settings, Summary, Unit, check, percentile, timed,
+};
+use crate::jobs::{plain_square, square};
+
+/// Nanoseconds for one map of `n` squares, the median of so many.
+fn map(pool: &Pool, n: u64, n_times: usize) -> Result<f64> {
+    let mut times = Vec::with_capacity(n_times);
+    for _ in 0..n_times {
+        let (took, squares) = timed(|| pool_map!(in pool, square, 0..n));
+        let squares = squares?;
+        let last = squares.last().copied();
+        let is_right = squares.len() as u64 == n && last == n.checked_sub(1).map(plain_square);
+        check(is_right, "squares of a growing map")?;
+        times.push(took);
+    }
+    Ok(percentile(&mut times, 0.5))
+}
+
+pub(super) fn growth(settings: &Settings) -> Result<Vec<Row>> {
+    Ok(vec![with_work(settings)?, with_workers(settings)?])
+}
+
+/// The slope between neighbours of 10 k, 100 k, 1 M, 10 M items: steepest over flattest, round by round.
+fn with_work(settings: &Settings) -> Result<Row> {
+    let sizes = &[10_000_u64, 100_000, 1_000_000, 10_000_000][..settings.pick(4, 3)];
+    let pool = Pool::new(2)?;
+    let mut contest = Contest::on_two_cores();
+    let entries: Vec<Entry> = sizes
+        .iter()
+        .map(|&n| {
+            let pool = &pool;
+            let n_times = usize::try_from(2_000_000 / n).unwrap_or(1).clamp(1, 20);
+            contest.ours(move || map(pool, n, n_times))
+        })
+        .collect();
+    let samples = contest.run(settings);
+    let bound = Bound::at_most(1.3, 1.1);
+    let row = Row::new(17, "growth with items: steepest / flattest", "-", bound);
+    let times: Result<Vec<&[f64]>> = entries.iter().map(|&entry| samples.of(entry)).collect();
+    let times = match times {
+        Ok(times) => times,
+        Err(problem) => return Ok(samples.note_cores(row.without(problem))),
+    };
+    let steps = sizes.windows(2).map(|pair| (pair[1] - pair[0]) as f64);
+    let slopes: Vec<Vec<f64>> = times
+        .windows(2)
+        .zip(steps)
+        .map(|(pair, step)| {
+            let pairs = pair[0].iter().zip(pair[1]);
+            pairs.map(|(less, more)| (more - less) / step).collect()
+        })
+        .collect();
+    let flatness: Vec<f64> = (0..slopes[0].len())
+        .map(|round| {
+            let of_round = || slopes.iter().map(|slope| slope[round]);
+            of_round().fold(f64::MIN, f64::max) / of_round().fold(f64::MAX, f64::min)
+        })
+        .collect();
+    let mut row = row.with_figure(&flatness, Unit::Times);
+    for ((n, time), slope) in sizes.iter().zip(&times).skip(1).zip(&slopes) {
+        if let (Some(time), Some(slope)) = (Summary::of(time), Summary::of(slope)) {
+            row = row.note(format!(
+                "{n} items: {:.3} ms, {:.2} ns for each more",
+                time.median / 1e6,
+                slope.median
+            ));
+        }
+    }
+    let fixed: Vec<f64> = times[0]
+        .iter()
+        .zip(&slopes[0])
+        .map(|(time, slope)| time - slope * sizes[0] as f64)
+        .collect();
+    if let Some(fixed) = Summary::of(&fixed) {
+        row = row.note(format!("a map of nothing: {:.0} us", fixed.median / 1e3));
+    }
+    Ok(samples.note_cores(row))
+}
+
+/// The same map by more workers than there are cores.
+fn with_workers(settings: &Settings) -> Result<Row> {
+    let n = settings.pick(1_000_000, 200_000) as u64;
+    let counts = [1, 2, 4, 16, 64];
+    let pools: Vec<Pool> = counts
+        .map(Pool::new)
+        .into_iter()
+        .collect::<Result<_, _>>()?;
+    let mut contest = Contest::on_two_cores();
+    let entries: Vec<Entry> = pools
+        .iter()
+        .map(|pool| contest.ours(move || map(pool, n, 1)))
+        .collect();
+    let samples = contest.run(settings);
+    let bound = Bound::at_most(2.0, 1.2);
+    let row = Row::new(17, "growth with workers: 64 on 2 cores", "2 workers", bound);
+    let mut row = samples.compare(row, entries[4], entries[1]);
+    for (count, &entry) in counts.iter().zip(&entries) {
+        if let Some(time) = samples.of(entry).ok().and_then(Summary::of) {
+            row = row.note(format!("{count} workers: {:.2} ms", time.median / 1e6));
+        }
+    }
+    Ok(row)
+}
