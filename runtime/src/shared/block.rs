@@ -249,6 +249,7 @@ impl Block {
     }
 
     /// Where the payload lies.
+    #[inline]
     fn payload(&self) -> (&Memory, usize) {
         match &self.home {
             Home::Arena { memory, offset, .. } => (memory, *offset),
@@ -256,6 +257,7 @@ impl Block {
         }
     }
 
+    #[inline]
     fn check(&self, offset: usize, len: usize) {
         let end = offset.checked_add(len);
         assert!(

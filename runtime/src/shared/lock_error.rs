@@ -66,6 +66,7 @@ impl<G> LockError<G> {
     }
 
     /// What an attempt comes to: the guard, or none in time, or what has to be told first.
+    #[inline]
     pub(crate) fn after(
         attempt: Result<Acquired, NotAcquired>,
         guard: impl FnOnce() -> G,

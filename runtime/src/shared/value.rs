@@ -21,7 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Block, LockError, Shareable, fixed, travel};
 use crate::error::Error;
-use crate::sync::{Held, RawLock};
+use crate::sync::{Held, Moment, RawLock};
 
 /// Where the value begins.
 const VALUE: usize = size_of::<RawLock>();
@@ -96,7 +96,8 @@ impl<T: Shareable> Value<T> {
     /// ```
     #[track_caller]
     pub fn get(&self) -> T {
-        *self.hold()
+        let _moment = self.moment();
+        read(&self.block)
     }
 
     /// Replaces the value.
@@ -113,7 +114,8 @@ impl<T: Shareable> Value<T> {
     /// ```
     #[track_caller]
     pub fn set(&self, value: T) {
-        *self.hold() = value;
+        let _moment = self.moment();
+        write(&self.block, &value);
     }
 
     /// Changes the value while nobody else can; gives the new one.
@@ -131,9 +133,11 @@ impl<T: Shareable> Value<T> {
     /// ```
     #[track_caller]
     pub fn update(&self, change: impl FnOnce(&mut T)) -> T {
-        let mut guard = self.hold();
-        change(&mut guard);
-        *guard
+        let _moment = self.moment();
+        let mut value = read(&self.block);
+        change(&mut value);
+        write(&self.block, &value);
+        value
     }
 
     /// Waits for the value's lock, however long. The guard is a private copy, which is written back when it is dropped.
@@ -196,13 +200,10 @@ impl<T: Shareable> Value<T> {
     }
 
     /// The guard, whatever became of the last holder.
+    #[inline]
     #[track_caller]
-    fn hold(&self) -> ValueGuard<T> {
-        let guard = match self.lock() {
-            Ok(guard) => Some(guard),
-            Err(error) => error.into_guard(),
-        };
-        guard.expect(
+    fn moment(&self) -> Moment<'_> {
+        Moment::of(&self.block).expect(
             "this thread holds the guard of this `Value`: read and write through the guard, or drop it first",
         )
     }
@@ -223,9 +224,9 @@ impl<T: Integer> Value<T> {
     /// ```
     #[track_caller]
     pub fn fetch_add(&self, n: T) -> T {
-        let mut guard = self.hold();
-        let before = *guard;
-        *guard = before.plus(n);
+        let _moment = self.moment();
+        let before: T = read(&self.block);
+        write(&self.block, &before.plus(n));
         before
     }
 }
@@ -281,16 +282,22 @@ pub struct ValueGuard<T: Shareable> {
 
 impl<T: Shareable> ValueGuard<T> {
     fn new(held: Held) -> Self {
-        let mut value = T::zeroed();
-        held.block.read(VALUE, bytemuck::bytes_of_mut(&mut value));
         Self {
+            value: read(&held.block),
             held,
-            value,
             is_changed: false,
         }
     }
 }
 
+#[inline]
+fn read<T: Shareable>(block: &Block) -> T {
+    let mut value = T::zeroed();
+    block.read(VALUE, bytemuck::bytes_of_mut(&mut value));
+    value
+}
+
+#[inline]
 fn write<T: Shareable>(block: &Block, value: &T) {
     block.write(VALUE, bytemuck::bytes_of(value));
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::RawLock;
+use super::{NotAcquired, RawLock};
 use crate::error::Error;
 use crate::shared::{Block, LockError, fixed, travel};
 use crate::sys;
@@ -78,6 +78,7 @@ impl Lock {
     /// assert_eq!(lock.holder(), None);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     pub fn acquire(&self) -> Result<LockGuard, LockError<LockGuard>> {
         Held::acquire(&self.block, LockGuard::new)
     }
@@ -177,12 +178,14 @@ pub struct LockGuard {
 }
 
 impl LockGuard {
+    #[inline]
     fn new(held: Held) -> Self {
         Self { held }
     }
 }
 
 impl Drop for LockGuard {
+    #[inline]
     fn drop(&mut self) {
         self.held.leaves_poison = self.held.is_dropped_by_panic();
     }
@@ -194,6 +197,7 @@ impl fmt::Debug for LockGuard {
     }
 }
 
+#[inline]
 fn raw_lock(block: &Block) -> &RawLock {
     block.words(0)
 }
@@ -214,6 +218,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    #[inline]
     fn new(block: &Arc<Block>) -> Self {
         Self {
             block: Arc::clone(block),
@@ -224,6 +229,7 @@ impl Held {
         }
     }
 
+    #[inline]
     pub(crate) fn acquire<G>(
         block: &Arc<Block>,
         guard: impl Fn(Self) -> G,
@@ -257,6 +263,7 @@ impl Held {
     }
 
     /// Whether a panic that began since it was acquired is what drops it.
+    #[inline]
     pub(crate) fn is_dropped_by_panic(&self) -> bool {
         thread::panicking() && !self.was_panicking
     }
@@ -268,10 +275,37 @@ impl Held {
 }
 
 impl Drop for Held {
+    #[inline]
     fn drop(&mut self) {
         if self.pid == sys::pid() {
             raw_lock(&self.block).release(self.leaves_poison);
         }
+    }
+}
+
+/// A [`RawLock`] at the beginning of a block, held by this thread for a moment within one call.
+pub(crate) struct Moment<'b>(&'b RawLock);
+
+impl<'b> Moment<'b> {
+    /// However the last holder has left. `None` where this thread holds it already.
+    #[inline]
+    pub(crate) fn of(block: &'b Block) -> Option<Self> {
+        let lock = raw_lock(block);
+        loop {
+            match lock.acquire(None) {
+                Ok(_) => return Some(Self(lock)),
+                Err(NotAcquired::AlreadyHeld) => return None,
+                // Without a deadline nothing times out.
+                Err(NotAcquired::TimedOut) => {}
+            }
+        }
+    }
+}
+
+impl Drop for Moment<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.release(false);
     }
 }
 

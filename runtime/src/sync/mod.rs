@@ -33,7 +33,7 @@ pub(crate) use notice::Notice;
 pub(crate) use raw_lock::{Acquired, NotAcquired, RawLock};
 
 pub use event::Event;
-pub(crate) use lock::Held;
+pub(crate) use lock::{Held, Moment};
 pub use lock::{Lock, LockGuard};
 
 pub use crate::shared::LockError;

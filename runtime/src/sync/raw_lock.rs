@@ -55,6 +55,8 @@ const TICK: u64 = 1_000_000;
 /// Looks at a held lock before the first sleep: most are held for less than a sleep takes.
 const N_SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
 
+const SPINS_BETWEEN_CLOCKS: u32 = 20;
+
 const NEVER: u64 = u64::MAX;
 const AT_ONCE: u64 = 0;
 
@@ -96,6 +98,7 @@ impl RawLock {
     /// # Errors
     ///
     /// [`NotAcquired::AlreadyHeld`] at once, [`NotAcquired::TimedOut`] when the time is over.
+    #[inline]
     pub(crate) fn acquire(&self, deadline: Option<Instant>) -> Result<Acquired, NotAcquired> {
         if let Some(acquired) = self.acquire_at_once() {
             return Ok(acquired);
@@ -125,6 +128,7 @@ impl RawLock {
     ///
     /// A copy of a guard in a forked child must not be dropped while the child holds the same lock by itself: the
     /// words cannot tell the two apart. Guards that can get there compare the identity under which they were made.
+    #[inline]
     pub(crate) fn release(&self, by_panic: bool) {
         let own = identity();
         if !self.may_release(own) {
@@ -170,6 +174,7 @@ impl RawLock {
     }
 
     /// The whole of an acquisition where nobody is in the way.
+    #[inline]
     fn acquire_at_once(&self) -> Option<Acquired> {
         let own = identity();
         self.holder
@@ -180,6 +185,7 @@ impl RawLock {
 
     /// Where `thread` names no thread of this process, it was overwritten. Then the caller is believed, or the lock
     /// would stay locked as long as this process lives.
+    #[inline]
     fn may_release(&self, own: u64) -> bool {
         let thread = self.thread.load(Ordering::Relaxed);
         self.holder.load(Ordering::Relaxed) & IDENTITY == own
@@ -192,12 +198,14 @@ impl RawLock {
         ticks(now).wrapping_sub(reserved_at) > ticks(RESERVED_FOR)
     }
 
+    #[cold]
     fn ring(&self, n_sleepers: u32) {
         self.bell.fetch_add(1, Ordering::Release);
         futex::wake(&self.bell, n_sleepers);
     }
 
     /// The new holder signs, and takes note of how the last one left.
+    #[inline]
     fn settle(&self, has_died: bool) -> Acquired {
         self.thread.store(thread_id(), Ordering::Relaxed);
         if has_died {
@@ -255,6 +263,7 @@ impl<'a> Waiter<'a> {
 
     fn wait(&mut self, deadline: u64) -> Result<Acquired, NotAcquired> {
         let began = monotonic_nanos();
+        let mut now = began;
         let mut n_spins_left = N_SPINS;
         // When to ask whether those in the way live: that takes microseconds. By the clock, and not whenever a sleep was
         // as long as it should be, since signals can cut every sleep short.
@@ -263,7 +272,10 @@ impl<'a> Waiter<'a> {
         loop {
             let bell = self.lock.bell.load(Ordering::Acquire);
             let word = self.lock.holder.load(Ordering::Acquire);
-            let now = monotonic_nanos();
+            // The clock costs as much as many looks. Read late it is never early.
+            if n_spins_left.is_multiple_of(SPINS_BETWEEN_CLOCKS) {
+                now = monotonic_nanos();
+            }
             let is_last = now >= deadline;
             let asks = is_last || now >= next_look;
             if asks {

@@ -52,6 +52,7 @@ const PAGE_LEN: NonZeroUsize = NonZeroUsize::new(size_of::<Page>()).unwrap();
 /// Null until somebody asks; [`absent`] where the kernel gave none.
 static PAGE: AtomicPtr<Page> = AtomicPtr::new(ptr::null_mut());
 
+#[inline]
 fn absent() -> *mut Page {
     static ABSENT: Page = Page {
         pid: AtomicU32::new(0),
@@ -61,6 +62,7 @@ fn absent() -> *mut Page {
 }
 
 /// The page of this process, if it can be had.
+#[inline]
 fn page() -> Option<&'static Page> {
     let mut page = PAGE.load(Acquire);
     if page.is_null() {
@@ -109,6 +111,7 @@ fn unmap(page: NonNull<c_void>) {
 }
 
 /// The id of this process.
+#[inline]
 pub(crate) fn pid() -> u32 {
     let ask = || getpid().as_raw().unsigned_abs();
     let Some(page) = page() else {
@@ -125,6 +128,7 @@ pub(crate) fn pid() -> u32 {
 }
 
 /// The identity of this process: see the head of this module. The two lowest bits are zero.
+#[inline]
 pub(crate) fn identity() -> u64 {
     let Some(page) = page() else {
         // Nothing to remember it in: without a stamp it is the same at every call.
@@ -155,6 +159,7 @@ fn stamp_of(start: u64) -> u32 {
 }
 
 /// The id of the calling thread.
+#[inline]
 pub(crate) fn thread_id() -> u32 {
     thread_local! {
         /// The process that asked, and what it was told: the thread that forks has another id in the child.
