@@ -310,7 +310,7 @@ fn damaged() -> QueueError {
     )
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
