@@ -1,5 +1,5 @@
-//! The state words of the board and of shared memory, model-checked: every interleaving of a few processes, every value that C11 lets a
-//! weakly ordered machine read, and a death at every step.
+//! The state words of the board and of shared memory, model-checked: every interleaving of a few processes, every value
+//! that C11 lets a weakly ordered machine read, and a death at every step.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test -p procession-model --release
