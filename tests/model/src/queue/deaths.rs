@@ -6,7 +6,7 @@ use loom::thread;
 
 use super::messages::{BY_ITSELF, get, get_all, put, ring, spawn};
 use super::ring::Ring;
-use crate::atomic::{Life, check_deaths};
+use crate::atomic::{Life, Ordering, check_deaths};
 use crate::kernel::{end, enter};
 
 /// Process 2, with this life; `None`: it was killed on the way.
@@ -96,6 +96,35 @@ fn a_second_putter_takes_over_from_one_that_dies_at_any_step() {
 #[test]
 fn a_second_putter_takes_over_from_one_that_dies_as_the_queue_begins_again() {
     a_putter_dies_beside_a_putter(1);
+}
+
+/// Two deaths: a getter's before it gave back what it had got, round the end of the ring, and then a putter's as the queue
+/// begins again.
+#[test]
+fn a_queue_that_begins_again_behind_a_dead_getter_is_not_taken_for_damaged() {
+    check_deaths(Some(2), |life| {
+        let ring = ring();
+        enter(1, 1, BY_ITSELF);
+        for number in 1..=5 {
+            put(&ring, number).unwrap();
+        }
+        for number in 1..=4 {
+            assert_eq!(get(&ring), Ok(Some(number)));
+        }
+        put(&ring, 6).unwrap();
+        assert_eq!(get(&ring), Ok(Some(5)));
+        let given_back = &ring.shared().getters.memory;
+        let before = given_back.load(Ordering::Relaxed);
+        assert_eq!(get(&ring), Ok(Some(6)));
+        given_back.store(before, Ordering::Relaxed);
+        let putter = spawn_mortal(&ring, life, |ring| put(ring, 11).unwrap());
+        put(&ring, 1).unwrap();
+        let lived = putter.join().unwrap().is_some();
+        let got = get_all(&ring);
+        check_mortals(&got, 1, lived);
+        assert_eq!(got.iter().filter(|it| **it == 1).count(), 1);
+        assert!(!ring.is_closed());
+    });
 }
 
 /// Of what the dead one got, one message at most is not told of. The putter goes round the end of the ring.
