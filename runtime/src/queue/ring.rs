@@ -315,7 +315,7 @@ fn damaged() -> QueueError {
     )
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -22,11 +22,11 @@
 //! becomes free, and the name of this turn is good. If somebody has, it is kept, and the name is refused. The reader of a
 //! name who finds the chunk still held in that turn waits for one or the other, or for the sender's death.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::division::Division;
+use crate::board::{AtomicU32, AtomicU64, Ordering};
 use crate::codec::Passenger;
 use crate::supervisor::lock;
 use crate::sys;
@@ -237,7 +237,7 @@ impl Drop for Claim {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -17,12 +17,12 @@
 //! is ever claimed of an array that is not divided, also if he dies in between (the array is lost then).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::block::{Block, Label};
 use super::claim::{Claim, ENTRY_LEN, Entry, Standing, Word};
 use super::layout::{self, State};
+use crate::board::{AtomicU64, Ordering};
 use crate::error::Error;
 use crate::sync::{Notice, RawLock};
 use crate::sys;
@@ -324,5 +324,7 @@ fn not_divided() -> Error {
     Error::invalid_input("these chunks cannot be joined: their array is not divided any more")
 }
 
-#[cfg(test)]
+// Said in full, because the models include this file from another place.
+#[cfg(all(test, not(loom)))]
+#[path = "division/tests.rs"]
 mod tests;

@@ -11,11 +11,11 @@
 //! up, may get a reference of his own while the block lives, and never takes away somebody else's. What a killed
 //! process had stays counted; then the place is not used again.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::board::{AtomicU64, Ordering};
 
 /// See the module's head; nought is the first state.
 #[repr(transparent)]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Life(AtomicU64);
 
 const BITS: u32 = 20;
@@ -103,7 +103,7 @@ fn next_generation(word: u64) -> u64 {
     word.wrapping_add(1 << (2 * BITS))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -15,12 +15,19 @@ pub(crate) use loom::sync::atomic::{Ordering, fence};
 
 loom::thread_local! {
     static STEPS_LEFT: Cell<Option<u32>> = Cell::new(None);
+    static IS_KILLED: Cell<bool> = Cell::new(false);
 }
 
-/// The payload of the unwinding that stands for a SIGKILL. Nothing on its way has a destructor.
+/// The payload of the unwinding that stands for a SIGKILL. What has a destructor on its way asks [`is_killed`].
 struct Killed;
 
-fn step() {
+/// Whether this process was killed and only its thread unwinds: no destructor may touch shared memory.
+pub(crate) fn is_killed() -> bool {
+    IS_KILLED.with(Cell::get)
+}
+
+/// One step on shared memory, before which this process may be killed. That of each atomic is counted already.
+pub(crate) fn step() {
     let is_over = STEPS_LEFT.with(|left| match left.get() {
         Some(0) => true,
         Some(n) => {
@@ -31,6 +38,7 @@ fn step() {
     });
     if is_over {
         STEPS_LEFT.with(|left| left.set(None));
+        IS_KILLED.with(|killed| killed.set(true));
         resume_unwind(Box::new(Killed));
     }
 }
@@ -52,6 +60,7 @@ impl Life {
                 Some(value)
             }
             Err(payload) if payload.is::<Killed>() => {
+                IS_KILLED.with(|killed| killed.set(false));
                 self.was_cut.store(true, Relaxed);
                 None
             }

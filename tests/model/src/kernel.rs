@@ -75,6 +75,12 @@ pub(crate) fn monotonic_nanos() -> u64 {
 
 pub(crate) mod identity {
     use super::{ENDED, Ordering, own};
+    use crate::atomic::is_killed;
+
+    /// Of a killed process what is its own is nobody's: its destructors, which a SIGKILL does not run, find it so.
+    pub(crate) fn pid() -> u32 {
+        if is_killed() { 0 } else { own().number }
+    }
 
     pub(crate) fn identity() -> u64 {
         u64::from(own().number) << 32 | 4

@@ -1,7 +1,7 @@
 //! The lock: two never hold it, deaths at every step free it and are told once, nobody sleeps past his turn.
 
 #[path = "../../../runtime/src/sync/raw_lock.rs"]
-mod raw_lock;
+pub(crate) mod raw_lock;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -2,7 +2,7 @@
 
 #[path = "../../../runtime/src/sync/notice.rs"]
 #[expect(clippy::module_inception, reason = "the original's name")]
-mod notice;
+pub(crate) mod notice;
 
 use std::sync::Arc;
 

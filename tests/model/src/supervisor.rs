@@ -4,6 +4,8 @@
 #[path = "../../../runtime/src/supervisor/verdict.rs"]
 mod verdict;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use verdict::{Cause, Death};
 
 use crate::board::{Board, State, TaskId, Try, WorkerIndex};
@@ -19,6 +21,11 @@ mod crew {
             generation: 0,
         };
     }
+}
+
+/// As in `link.rs`: no thread is killed or panics with one of these locks held.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn death(board: &Board, index: WorkerIndex, cause: Cause) -> Death<'_> {

@@ -1,0 +1,73 @@
+//! The numbers of a queue, as in `queue/layout.rs`, and a lock for the models: what matters here is that it goes over
+//! from a dead holder.
+
+use std::time::Instant;
+
+use super::bytes::Unit;
+use crate::atomic::{AtomicU32, AtomicU64, Ordering, is_killed};
+use crate::kernel::identity::{identity, is_alive};
+use crate::shared::{Contents, Things};
+use crate::sync::Notice;
+
+/// 0, or the identity of the holder.
+#[derive(Debug, Default)]
+pub(super) struct HolderWord(AtomicU64);
+
+#[derive(Debug, Default)]
+pub(super) struct Side {
+    pub(super) lock: HolderWord,
+    pub(super) position: AtomicU64,
+    pub(super) memory: AtomicU32,
+    pub(super) kept: AtomicU32,
+    pub(super) done: Notice,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) putters: Side,
+    pub(super) getters: Side,
+    pub(super) bound: AtomicU64,
+}
+
+impl Contents for Shared {
+    /// Beside the ring.
+    fn things(len: usize) -> Things {
+        let mut things = Unit::ring(len);
+        things.insert(0, Box::new(Self::default()));
+        things
+    }
+}
+
+pub(super) struct Held<'a>(&'a HolderWord);
+
+impl<'a> Held<'a> {
+    /// `None` at once where there is a deadline.
+    pub(super) fn acquire(lock: &'a HolderWord, deadline: Option<Instant>) -> Option<Self> {
+        loop {
+            let holder = lock.0.load(Ordering::Relaxed);
+            let is_free = holder == 0 || !is_alive(holder);
+            let taken = is_free && {
+                let exchange = lock.0.compare_exchange(
+                    holder,
+                    identity(),
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                );
+                exchange.is_ok()
+            };
+            match deadline {
+                _ if taken => return Some(Self(lock)),
+                Some(_) => return None,
+                None => loom::thread::yield_now(),
+            }
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if !is_killed() {
+            self.0.0.store(0, Ordering::Release);
+        }
+    }
+}
