@@ -174,6 +174,26 @@ fn handles() {
     println!("{:?}", inherited.slice);
 }
 
+/// Dropped by the program after the fork.
+static DROPPED: Mutex<Option<Array<u64>>> = Mutex::new(None);
+
+#[process_job]
+fn reads_dropped() -> Option<Vec<u64>> {
+    let array = DROPPED.lock().expect("no panic");
+    array.as_ref().map(Array::to_vec)
+}
+
+/// What a fork has inherited it has for as long as it likes.
+fn dropped() {
+    *DROPPED.lock().expect("no panic") = Some(Array::new([1, 2, 3]).expect("memory"));
+    let pool = forked(1).expect("a pool");
+    drop(DROPPED.lock().expect("no panic").take());
+    println!(
+        "{:?}",
+        pool.map(job!(reads_dropped), [()]).expect("a list")[0]
+    );
+}
+
 static LEAKED: Mutex<Option<&'static mut [u64]>> = Mutex::new(None);
 
 #[process_job]
@@ -237,6 +257,7 @@ fn main() {
             println!("{:?}", pool.map(job!(square), 0..4).expect("results"));
         }
         "handles" => handles(),
+        "dropped" => dropped(),
         "leaked" => leaked(),
         "nested" => {
             FILLED.store(5, Ordering::Relaxed);
