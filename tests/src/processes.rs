@@ -73,29 +73,22 @@ pub fn name_of(pid: u32) -> String {
 
 /// What a process has open of the files in which arrays and queues lie: by descriptor, the bytes that the file takes.
 pub fn shared_files_of(pid: u32) -> Vec<u64> {
-    let is_shared = |path: &PathBuf| {
-        fs::read_link(path)
-            .is_ok_and(|target| target.to_string_lossy().contains("procession-shared"))
+    memory_files_of(pid, "procession-shared")
+}
+
+/// The same of the files in memory that have this name.
+pub fn memory_files_of(pid: u32, name: &str) -> Vec<u64> {
+    let has_name = |path: &PathBuf| {
+        fs::read_link(path).is_ok_and(|target| target.to_string_lossy().contains(name))
     };
     fs::read_dir(format!("/proc/{pid}/fd"))
         .into_iter()
         .flatten()
         .flatten()
         .map(|entry| entry.path())
-        .filter(is_shared)
+        .filter(has_name)
         .filter_map(|path| Some(fs::metadata(path).ok()?.blocks() * 512))
         .collect()
-}
-
-/// The bytes of a mapping that a process has touched, by a part of the mapping's name.
-pub fn resident_bytes(pid: u32, mapping: &str) -> u64 {
-    let maps = fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap_or_default();
-    let of_mapping = maps.lines().skip_while(|line| !line.contains(mapping));
-    let kilobytes = of_mapping
-        .filter_map(|line| line.strip_prefix("Rss:"))
-        .next()
-        .and_then(|rest| rest.trim().strip_suffix(" kB"));
-    kilobytes.map_or(0, |n| n.parse::<u64>().expect("a number") * 1024)
 }
 
 /// Sends a signal; a process that has ended meanwhile is no error.

@@ -121,9 +121,9 @@ fn handles_are_inherited_passed_and_returned() {
 }
 
 #[test]
-fn an_array_that_the_program_has_dropped_stays_as_it_was_for_its_forks() {
+fn arrays_that_the_program_has_dropped_stay_as_they_were_for_its_forks() {
     let _test = begin();
-    assert_eq!(forks("dropped"), "Some([1, 2, 3])\n");
+    assert_eq!(forks("dropped"), "[[1, 2, 3], [4, 5]]\n");
 }
 
 #[test]

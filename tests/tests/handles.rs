@@ -10,7 +10,7 @@ use procession::{
     process_job, spawn,
 };
 use procession_tests::begin;
-use procession_tests::processes::resident_bytes;
+use procession_tests::processes::memory_files_of;
 use serde::{Deserialize, Serialize, Serializer};
 
 #[process_job]
@@ -225,9 +225,11 @@ fn a_detached_process_finds_what_its_arguments_name() -> Result<(), Error> {
     Ok(())
 }
 
-/// The memory of all small shared things that this program has touched.
+/// The memory that all small shared things have taken.
 fn bytes_of_values() -> u64 {
-    resident_bytes(std::process::id(), "procession-values")
+    memory_files_of(std::process::id(), "procession-values")
+        .iter()
+        .sum()
 }
 
 /// Names values in a result that is refused after they have been written.
@@ -270,7 +272,7 @@ fn values_that_are_dropped_make_room_for_others_whatever_way_they_went() -> Resu
         for verdict in pool.map_each(job!(make_in_vain), [300; 3])? {
             assert!(matches!(verdict, Err(JobError::Codec { .. })));
         }
-        let error = queue.put((vec![Value::new(1)?; 300], Some(Unwritable)));
+        let error = queue.put((values().take(300).collect(), Some(Unwritable)));
         assert!(matches!(error, Err(QueueError::Codec { .. })));
         for value in values() {
             queue.put((vec![value.clone()], None)).expect("it is empty");

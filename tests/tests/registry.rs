@@ -11,7 +11,7 @@ use procession::{
 };
 use procession_tests::processes::shared_files_of;
 use procession_tests::{begin, supervisor_pid, wait_for};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Waits until so many arrays and queues are kept.
 #[track_caller]
@@ -153,6 +153,34 @@ fn what_was_made_in_vain_is_not_kept() -> Result<(), Error> {
             }
         }
     }
+    wait_until_kept(0);
+    Ok(())
+}
+
+/// Is written, and cannot be read.
+#[derive(Serialize)]
+struct Unreadable;
+
+impl<'de> Deserialize<'de> for Unreadable {
+    fn deserialize<D: Deserializer<'de>>(_from: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("cannot be read"))
+    }
+}
+
+#[process_job]
+fn make_unreadable(n: u64) -> (Unreadable, Vec<Array<u64>>) {
+    let made = (0..n).map(|n| Array::new([n]).expect("memory"));
+    (Unreadable, made.collect())
+}
+
+#[test]
+fn what_cannot_be_read_is_not_kept() -> Result<(), Error> {
+    let _test = begin();
+    let pool = Pool::new(2)?;
+    for verdict in pool.map_each(job!(make_unreadable), 0..20)? {
+        assert!(matches!(verdict, Err(JobError::Codec { .. })));
+    }
+    assert!(spawn!(make_unreadable(5))?.join().is_err());
     wait_until_kept(0);
     Ok(())
 }
