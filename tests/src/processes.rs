@@ -1,6 +1,8 @@
 //! Processes as `/proc` shows them.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 use nix::sys::signal;
 use nix::unistd::Pid;
@@ -67,6 +69,26 @@ pub fn name_of(pid: u32) -> String {
         .unwrap_or_default()
         .trim_end()
         .to_owned()
+}
+
+/// What a process has open of the files in which arrays and queues lie: by descriptor, the bytes that the file takes.
+pub fn shared_files_of(pid: u32) -> Vec<u64> {
+    memory_files_of(pid, "procession-shared")
+}
+
+/// The same of the files in memory that have this name.
+pub fn memory_files_of(pid: u32, name: &str) -> Vec<u64> {
+    let has_name = |path: &PathBuf| {
+        fs::read_link(path).is_ok_and(|target| target.to_string_lossy().contains(name))
+    };
+    fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(has_name)
+        .filter_map(|path| Some(fs::metadata(path).ok()?.blocks() * 512))
+        .collect()
 }
 
 /// Sends a signal; a process that has ended meanwhile is no error.

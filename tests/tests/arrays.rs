@@ -3,12 +3,14 @@
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use procession::{
-    Array, ArrayChunk, Error, JobError, LockError, Pool, SharedSlice, job, pool_map, process_job,
-    spawn,
+    Array, ArrayChunk, Error, Event, JobError, LockError, Pool, Queue, SharedSlice, Value, job,
+    pool_map, process_job, spawn,
 };
-use procession_tests::begin;
+use procession_tests::processes::{self, Signal, shared_files_of};
+use procession_tests::{begin, wait_for};
 
 #[process_job]
 fn increment(numbers: &Array<u64>, index: usize) -> u64 {
@@ -269,6 +271,179 @@ fn arrays_mean_the_same_in_pools_within_pools() -> Result<(), Error> {
     same.set(3, 2);
     assert_eq!(array.to_vec(), [1, 1, 1, 2]);
     assert_eq!(made.to_vec(), [5]);
+    Ok(())
+}
+
+/// How many mappings of memory files a process has; a file may be mapped more than once.
+fn mappings_of(pid: u32) -> usize {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    maps.matches("procession-shared").count()
+}
+
+#[test]
+fn a_worker_keeps_the_last_sixteen_mappings_and_finds_them_again() -> Result<(), Error> {
+    let _test = begin();
+    let pool = Pool::new(1)?;
+    let worker = pool.pids()[0];
+    let arrays: Vec<Array<u64>> = (0..40).map(|n| Array::new([n])).collect::<Result<_, _>>()?;
+    for (n_used, n_kept) in [(10, 10), (40, 16), (12, 16)] {
+        for _ in 0..3 {
+            for array in &arrays[..n_used] {
+                pool.submit(job!(increment), (array, 0))?.join()?;
+            }
+            assert!(mappings_of(worker) <= n_kept);
+        }
+        assert_eq!((mapped_by(worker), mappings_of(worker)), (n_kept, n_kept));
+        assert_eq!(shared_files_of(worker).len(), n_kept);
+    }
+    let counts: Vec<u64> = arrays.iter().filter_map(|array| array.get(0)).collect();
+    let expected = |n: u64| n + 3 + if n < 10 { 3 } else { 0 } + if n < 12 { 3 } else { 0 };
+    assert_eq!(counts, (0..40).map(expected).collect::<Vec<_>>());
+    Ok(())
+}
+
+/// Drops its handle after the program has dropped its own.
+#[process_job]
+fn drop_late(array: Array<u8>, go: Event) {
+    go.wait();
+    drop(array);
+}
+
+#[test]
+fn memory_that_nobody_has_a_handle_of_is_given_back_though_workers_have_it_mapped()
+-> Result<(), Error> {
+    const LEN: usize = 1 << 20;
+    let _test = begin();
+    let (pool, go) = (Pool::new(1)?, Event::new()?);
+    let worker = pool.pids()[0];
+    let bytes_of_worker = || shared_files_of(worker).iter().sum::<u64>();
+    for _ in 0..5 {
+        let array = Array::<u8>::zeroed(LEN)?;
+        pool.submit(job!(at), (&array, 5))?.join()?;
+        assert!(bytes_of_worker() >= LEN as u64);
+        drop(array);
+        wait_for("the memory to be given back", || {
+            bytes_of_worker() < LEN as u64
+        });
+    }
+    // The other way round, the program's handle goes as soon as the job is sent, and the worker's at its end.
+    go.set();
+    for _ in 0..5 {
+        let job = pool.submit(job!(drop_late), (Array::zeroed(LEN)?, go.clone()))?;
+        job.join()?;
+        wait_for("the memory to be given back", || {
+            bytes_of_worker() < LEN as u64
+        });
+    }
+    Ok(())
+}
+
+#[process_job]
+fn at(array: &Array<u8>, index: usize) -> Option<u8> {
+    array.get(index)
+}
+
+#[test]
+fn what_a_name_on_its_way_stands_for_keeps_its_contents() -> Result<(), Error> {
+    let _test = begin();
+    let (pool, queue) = (Pool::new(1)?, Queue::new()?);
+    for n in 0..20 {
+        let array = Array::<u8>::zeroed(10_000)?;
+        array.set(9_999, n);
+        // So that somebody has it mapped, and it lives though its memory were given back.
+        pool.submit(job!(at), (&array, 5))?.join()?;
+        queue.put(array)?;
+        assert_eq!(queue.get()?.get(9_999), Some(n));
+    }
+    Ok(())
+}
+
+static KEPT: OnceLock<(Array<u64>, Value<u64>)> = OnceLock::new();
+
+#[process_job]
+fn set_kept(array: Array<u64>, value: Value<u64>) {
+    KEPT.set((array, value)).expect("the first time");
+}
+
+#[process_job]
+fn use_kept() -> (u64, u64, u32) {
+    let (array, value) = KEPT.get().expect("what the initializer was given");
+    let mut numbers = array.lock().expect("nobody dies here");
+    numbers[0] += 1;
+    (numbers[0], value.fetch_add(1), std::process::id())
+}
+
+#[test]
+fn replaced_workers_find_what_the_initializer_is_given_long_after_the_program_dropped_it()
+-> Result<(), Error> {
+    let _test = begin();
+    let args = (Array::new([0])?, Value::new(0)?);
+    let pool = Pool::builder()
+        .workers(1)
+        .initializer(job!(set_kept), args)
+        .build()?;
+    for n in 0..10 {
+        // Others come and would take its place.
+        let _others: Vec<_> = (0..100).map(|_| Value::new(7_u64)).collect();
+        let (first, second, worker) = pool.submit(job!(use_kept), ())?.join()?;
+        assert_eq!((first, second), (n + 1, n));
+        processes::send(worker, Signal::SIGKILL);
+        wait_for("another worker", || !pool.pids().contains(&worker));
+    }
+    Ok(())
+}
+
+#[process_job]
+fn keep_chunk(mut chunk: ArrayChunk<u32>) {
+    chunk[0] = 8;
+    std::mem::forget(chunk);
+}
+
+#[process_job]
+fn length_beside(chunk: ArrayChunk<u32>, _ballast: Vec<u8>) -> usize {
+    chunk.len()
+}
+
+#[test]
+fn chunks_are_given_away_to_initializers_and_by_maps_that_send_few_items_at_a_time()
+-> Result<(), Error> {
+    let _test = begin();
+    let mut chunks = Array::<u32>::zeroed(10)?.into_chunks(1)?;
+    let pool = Pool::builder()
+        .workers(1)
+        .initializer(job!(keep_chunk), chunks.remove(0))
+        .build()?;
+    pool_map!(in pool, length, Array::zeroed(10)?.into_chunks(2)?)?;
+    // Too much for one task, though it is one chunk by its number of items.
+    let pool = Pool::builder()
+        .workers(2)
+        .max_queued_bytes(1 << 20)
+        .build()?;
+    let chunks = Array::<u32>::zeroed(64)?.into_chunks(64)?;
+    let items = chunks.into_iter().map(|chunk| (chunk, vec![0; 100_000]));
+    let lengths = pool_map!(in pool, length_beside, items, chunk_size = 64)?;
+    assert_eq!(lengths, [1; 64]);
+    Ok(())
+}
+
+#[test]
+fn more_than_there_is_is_an_error_before_anything_is_taken() -> Result<(), Error> {
+    let _test = begin();
+    let meminfo = std::fs::read_to_string("/proc/meminfo").expect("/proc");
+    let kilobytes = |name: &str| -> usize {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
+        number.and_then(|n| n.parse().ok()).expect("a number")
+    };
+    for len in [1 << 50, (kilobytes("MemTotal:") << 10) + 1] {
+        let error = Array::<u8>::zeroed(len).expect_err("no such memory");
+        assert!(error.to_string().contains("memory"), "{error}");
+        let error = Array::<u8>::zeroed(1)?
+            .into_chunks(len)
+            .expect_err("nor this");
+        assert!(error.to_string().contains("memory"), "{error}");
+    }
+    assert_eq!(Array::<u8>::zeroed(10)?.to_vec(), [0; 10]);
     Ok(())
 }
 

@@ -121,6 +121,12 @@ fn handles_are_inherited_passed_and_returned() {
 }
 
 #[test]
+fn arrays_that_the_program_has_dropped_stay_as_they_were_for_its_forks() {
+    let _test = begin();
+    assert_eq!(forks("dropped"), "[[1, 2, 3], [4, 5]]\n");
+}
+
+#[test]
 fn a_reference_into_an_array_that_safe_code_leaked_does_not_reach_a_fork() {
     let _test = begin();
     assert_eq!(forks("leaked"), "killed true, here Some(0)\n");

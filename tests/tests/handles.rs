@@ -6,10 +6,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use procession::{
-    Atomic, Error, Event, JobError, Lock, LockError, Pool, Value, job, pool_map, process_job, spawn,
+    Atomic, Error, Event, JobError, Lock, LockError, Pool, Queue, QueueError, Value, job, pool_map,
+    process_job, spawn,
 };
 use procession_tests::begin;
-use serde::{Deserialize, Serialize};
+use procession_tests::processes::memory_files_of;
+use serde::{Deserialize, Serialize, Serializer};
 
 #[process_job]
 fn add(to: &Value<u64>, n: u64) -> u64 {
@@ -231,5 +233,100 @@ fn a_detached_process_finds_what_its_arguments_name() -> Result<(), Error> {
         spawn!(add_late(value, done.clone()))?.detach();
         assert!(done.wait_timeout(Duration::from_secs(30)));
     }
+    Ok(())
+}
+
+/// The memory that all small shared things have taken.
+fn bytes_of_values() -> u64 {
+    memory_files_of(std::process::id(), "procession-values")
+        .iter()
+        .sum()
+}
+
+/// Names values in a result that is refused after they have been written.
+#[derive(Deserialize)]
+struct Unwritable;
+
+impl Serialize for Unwritable {
+    fn serialize<S: Serializer>(&self, _to: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("cannot be written"))
+    }
+}
+
+#[process_job]
+fn make_in_vain(n: u64) -> (Vec<Value<u64>>, Unwritable) {
+    let values = (0..n).map(|n| Value::new(n).expect("memory"));
+    (values.collect(), Unwritable)
+}
+
+#[process_job]
+fn twice(value: Value<u64>) -> (Value<u64>, Value<u64>) {
+    (value.clone(), value)
+}
+
+#[test]
+fn values_that_are_dropped_make_room_for_others_whatever_way_they_went() -> Result<(), Error> {
+    let _test = begin();
+    let pool = Pool::new(2)?;
+    let queue = Queue::bounded(1)?;
+    let pass_many = || -> Result<(), Error> {
+        let values = || (0..1000).map(|n| Value::new(n).expect("memory"));
+        pool_map!(in pool, add_by_value, values().map(|value| (value, 1)))?;
+        let pairs = pool_map!(in pool, twice, values())?;
+        assert!((0..).zip(&pairs).all(|(n, (_, value))| value.get() == n));
+        let made = pool_map!(in pool, make, 0..1000)?;
+        assert!(
+            (0..)
+                .zip(made)
+                .all(|(n, made)| made.is_ok_and(|(value, _)| value.get() == n))
+        );
+        for verdict in pool.map_each(job!(make_in_vain), [300; 3])? {
+            assert!(matches!(verdict, Err(JobError::Codec { .. })));
+        }
+        let error = queue.put((values().take(300).collect(), Some(Unwritable)));
+        assert!(matches!(error, Err(QueueError::Codec { .. })));
+        for value in values() {
+            queue.put((vec![value.clone()], None)).expect("it is empty");
+            let full = queue.try_put((vec![value], None));
+            assert_eq!(full, Err(QueueError::Full));
+            queue.get().expect("a message");
+        }
+        Ok(())
+    };
+    pass_many()?;
+    let before = bytes_of_values();
+    // 100,000 and more.
+    for _ in 0..20 {
+        pass_many()?;
+    }
+    let grown = bytes_of_values().saturating_sub(before);
+    assert!(
+        before > 0 && grown < 512 << 10,
+        "{before} and {grown} bytes"
+    );
+    Ok(())
+}
+
+#[process_job]
+fn wait_for_it(go: &Event) {
+    go.wait();
+}
+
+#[test]
+fn what_the_program_has_dropped_waits_for_jobs_that_begin_late() -> Result<(), Error> {
+    let _test = begin();
+    let (pool, go) = (Pool::new(1)?, Event::new()?);
+    let busy = pool.submit(job!(wait_for_it), &go)?;
+    let late: Vec<_> = (0..50)
+        .map(|n| pool.submit(job!(twice), Value::new(n)?))
+        .collect::<Result<_, _>>()?;
+    let in_others_place: Vec<Value<u64>> =
+        (0..100).map(|_| Value::new(7)).collect::<Result<_, _>>()?;
+    go.set();
+    busy.join()?;
+    for (n, late) in (0..).zip(late) {
+        assert_eq!(late.join()?.0.get(), n);
+    }
+    assert!(in_others_place.iter().all(|value| value.get() == 7));
     Ok(())
 }

@@ -13,7 +13,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, killpg, sigprocmask};
 use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
-use procession::{JobError, Pool, job, pool_map, process_job, spawn};
+use procession::{Array, JobError, Pool, job, pool_map, process_job, spawn};
 use procession_tests::processes::{self, Signal};
 use procession_tests::{Scratch, Story, Victim, begin, wait_for};
 
@@ -439,6 +439,25 @@ fn the_three_standard_descriptors_are_open_and_one_socket() {
     // The way to shared memory.
     assert_eq!(descriptors.len(), 4, "{output}");
     assert!(descriptors[3].1.contains("socket:"), "{output}");
+}
+
+#[process_job]
+fn descriptors_of_a_command(array: &Array<u8>) -> (usize, String) {
+    (array.len(), shell("ls -l /proc/self/fd").0)
+}
+
+#[test]
+fn a_command_that_a_job_starts_inherits_no_way_to_shared_memory() {
+    let _test = begin();
+    let array = Array::zeroed(9).unwrap();
+    let (len, descriptors) = spawn!(descriptors_of_a_command(&array))
+        .unwrap()
+        .join()
+        .unwrap();
+    assert!(len == 9 && descriptors.contains("0 -> "), "{descriptors}");
+    for ours in ["socket:", "memfd:"] {
+        assert!(!descriptors.contains(ours), "{descriptors}");
+    }
 }
 
 #[test]

@@ -2,10 +2,15 @@
 
 #![cfg(target_os = "linux")]
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use procession::{JobError, Pool, job, process_job};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use procession::{
+    Array, ArrayChunk, Error, JobError, Pool, Queue, SharedSlice, job, pool_map, process_job,
+};
 use procession_tests::{Tally, begin, processes, wait_for};
 
 #[process_job]
@@ -200,4 +205,119 @@ fn a_panic_of_the_program_ends_its_pool_in_passing() {
     .unwrap_err();
     let pids = pids.downcast::<Vec<u32>>().unwrap();
     assert!(pids.into_iter().all(|pid| !processes::is_alive(pid)));
+}
+
+/// How many descriptors this program has open, and how many files in memory it has mapped.
+fn open_and_mapped() -> (usize, usize) {
+    let open = fs::read_dir("/proc/self/fd").expect("/proc").count();
+    let maps = fs::read_to_string("/proc/self/maps").expect("/proc");
+    let mapped = maps.lines().filter(|line| line.contains("memfd:"));
+    let files: BTreeSet<_> = mapped.map(|line| line.split_whitespace().nth(4)).collect();
+    (open, files.len())
+}
+
+#[process_job]
+fn sum_of(array: &Array<u64>, slice: SharedSlice<u64>, queue: Queue<u64>) -> u64 {
+    array.to_vec().iter().sum::<u64>() + slice.iter().sum::<u64>() + queue.get().unwrap_or(0)
+}
+
+#[process_job]
+fn same(chunk: ArrayChunk<u64>) -> ArrayChunk<u64> {
+    chunk
+}
+
+#[test]
+fn a_large_thing_is_one_descriptor_and_one_mapping_and_neither_when_it_is_dropped()
+-> Result<(), Error> {
+    let _test = begin();
+    let pool = Pool::new(1)?;
+    let (n_open, n_mapped) = open_and_mapped();
+    let check = |n: usize| {
+        let (open, mapped) = open_and_mapped();
+        assert!(
+            open <= n_open + n && mapped <= n_mapped + n,
+            "{open} {mapped}"
+        );
+    };
+    for _ in 0..10_000 {
+        let _array = Array::new([1_u64, 2])?;
+        let _queue = Queue::<u64>::new()?;
+        let chunks = Array::new([1_u64, 2])?.into_chunks(2)?;
+        Array::from_chunks(chunks)?.freeze()?;
+    }
+    check(0);
+    for n in 0..200 {
+        let (array, queue) = (Array::new([1, 2])?, Queue::new()?);
+        let slice = Array::new([3, 4])?.freeze()?;
+        queue.put(n)?;
+        let args = (&array, slice.clone(), queue.clone());
+        assert_eq!(pool.submit(job!(sum_of), args)?.join()?, 10 + n);
+        check(3);
+        // The division has a block of its own.
+        let chunks = pool_map!(in pool, same, array.into_chunks(2)?)?;
+        check(4);
+        assert_eq!(Array::from_chunks(chunks)?.to_vec(), [1, 2]);
+    }
+    check(0);
+    Ok(())
+}
+
+#[process_job]
+fn make(n: u64) -> Array<u64> {
+    Array::new([n]).expect("memory")
+}
+
+#[test]
+fn without_descriptors_errors_say_so_and_with_them_all_goes_on() -> Result<(), Error> {
+    let _test = begin();
+    let (pool, queue) = (Pool::new(1)?, Queue::new()?);
+    let old = Array::new([7])?;
+    queue.put(old.clone())?;
+    pool_map!(in pool, make, 0..4)?;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    let (n_open, _) = open_and_mapped();
+    setrlimit(Resource::RLIMIT_NOFILE, n_open as u64 + 8, hard).expect("a limit");
+    let mut arrays = Vec::new();
+    let error = loop {
+        match Array::new([arrays.len() as u64]) {
+            Ok(array) => arrays.push(array),
+            Err(error) => break error.to_string(),
+        }
+    };
+    let queues = Queue::<u64>::new().map(drop);
+    let passed = pool.submit(job!(same_array), arrays[0].clone()).map(drop);
+    let returned = pool.map_each(job!(make), 0..4);
+    let put = queue.put(arrays[1].clone());
+    let plain = pool.map(job!(square), 0..4);
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).expect("a limit");
+
+    let words = "Too many open files";
+    assert!(error.contains(words), "{error}");
+    let error = queues.expect_err("no descriptor").to_string();
+    assert!(error.contains(words), "{error}");
+    let error = passed.expect_err("no descriptor").to_string();
+    assert!(error.contains(words), "{error}");
+    for verdict in returned? {
+        let error = verdict.expect_err("no descriptor").to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    let error = put.expect_err("no descriptor").to_string();
+    assert!(error.contains(words), "{error}");
+    assert_eq!(plain?, [0, 1, 4, 9]);
+
+    assert!((0..).zip(&arrays).all(|(n, array)| array.get(0) == Some(n)));
+    assert_eq!(queue.try_get()?.and_then(|array| array.get(0)), Some(7));
+    assert!(queue.try_get()?.is_none());
+    let first = pool.submit(job!(same_array), arrays[0].clone())?.join()?;
+    assert_eq!(first.get(0), Some(0));
+    assert_eq!(pool_map!(in pool, make, 0..4)?.len(), 4);
+    // No name of what was not sent is on its way.
+    assert_eq!(arrays.swap_remove(1).freeze()?[0], 1);
+    assert_eq!(old.freeze()?[0], 7);
+    Ok(())
+}
+
+#[process_job]
+fn same_array(array: Array<u64>) -> Array<u64> {
+    array
 }

@@ -10,7 +10,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use procession::{Error, ErrorKind, JobError, Pool, job, pool_map, process_job, spawn};
+use procession::{
+    Array, Error, ErrorKind, JobError, Pool, Queue, Value, job, pool_map, process_job, spawn,
+};
 use procession_tests::processes::{self, Signal};
 use procession_tests::{
     Scratch, Story, Tally, Test, Victim, begin_with_default_pool, supervisor_pid, wait_for,
@@ -243,6 +245,40 @@ fn the_next_map_on_the_default_pool_works() {
     for _ in 0..10 {
         kill_supervisor();
         assert_eq!(pool_map!(square, 0..100).unwrap().len(), 100);
+    }
+}
+
+#[process_job]
+fn take_and_add(queue: &Queue<u64>, to: &Array<u64>, count: &Value<u64>) {
+    let x = queue.get().expect("a number");
+    to.lock().expect("nobody dies here")[0] += x;
+    count.fetch_add(1);
+}
+
+#[test]
+fn arrays_and_queues_that_were_made_before_go_to_pools_that_are_made_after() {
+    let _test = begin();
+    let (queue, array) = (Queue::new().unwrap(), Array::new([0]).unwrap());
+    let (count, waiting) = (Value::new(0).unwrap(), Queue::new().unwrap());
+    for n in 1..=3 {
+        let pool = Pool::new(1).unwrap();
+        for _ in 0..5 {
+            queue.put(10).unwrap();
+            let args = (&queue, &array, &count);
+            pool.submit(job!(take_and_add), args)
+                .unwrap()
+                .join()
+                .unwrap();
+        }
+        assert_eq!((array.get(0), count.get()), (Some(n * 50), n * 5));
+        // Known to the registry that is about to go, by nothing but a message: lost, which is said.
+        waiting.put(Array::new([n]).unwrap()).unwrap();
+        waiting.put(array.clone()).unwrap();
+        kill_supervisor();
+        let lost = waiting.get().unwrap_err().to_string();
+        assert!(lost.contains("gone"), "{lost}");
+        assert_eq!(waiting.get().unwrap().get(0), Some(n * 50));
+        assert_gone(&pool.map(job!(square), 0..10).unwrap_err());
     }
 }
 

@@ -80,13 +80,19 @@ impl<'a> Arena<'a> {
     /// Takes slots for `len` bytes, at most [`LARGEST`], and memory for them.
     pub(super) fn allocate(&self, len: usize) -> Result<Run, Error> {
         let n_slots = n_slots_for(len);
-        let begin = LAST.load(Ordering::Relaxed);
-        for word in (0..self.n_words).map(|step| (begin + step) % self.n_words) {
+        let last = LAST.load(Ordering::Relaxed) % self.n_words;
+        let mut reserved_page = None;
+        // From the start where that one is full: what was freed, here or elsewhere, is used before new memory is.
+        for word in [last].into_iter().chain(0..self.n_words) {
             let reserve = |offset, len| {
                 let reserved = self.memory.reserve(offset, len);
                 reserved.map_err(|e| Error::system("reserve memory for a shared value", e))
             };
-            reserve(word * size_of::<u64>(), size_of::<u64>())?;
+            let at = word * size_of::<u64>();
+            if reserved_page != Some(at / 4096) {
+                reserve(at, size_of::<u64>())?;
+                reserved_page = Some(at / 4096);
+            }
             if let Some(bit) = take_bits(self.word(word), n_slots) {
                 LAST.store(word, Ordering::Relaxed);
                 let run = Run {
@@ -187,6 +193,18 @@ mod tests {
             n_blocks += 1;
         }
         assert_eq!(n_blocks, arena.n_words * 64);
+    }
+
+    #[test]
+    fn what_was_freed_is_used_before_new_memory_is() {
+        let memory = Memory::create("arena-test", 8 << 20).unwrap();
+        let arena = Arena::new(&memory);
+        for _ in 0..20 {
+            let runs: Vec<Run> = (0..1000).map(|_| arena.allocate(1).unwrap()).collect();
+            // Other tests may have this one begin anywhere in the first 8192.
+            assert!(runs.iter().all(|run| run.first < 10_000));
+            runs.into_iter().for_each(|run| arena.free(run));
+        }
     }
 
     #[test]

@@ -73,3 +73,36 @@ fn lives(place: &AtomicU64, identity: u64) -> bool {
     }
     lives
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Past the largest pid of any Linux.
+    const DEAD: u64 = 1 << 55;
+
+    #[test]
+    fn the_dead_are_struck_off_when_somebody_asks_who_else_is_there() {
+        let memory = Memory::create("holders", LARGE_PAYLOAD).unwrap();
+        let holders = Holders::of(&memory);
+        let place = holders.enter(sys::identity());
+        assert_eq!((place, holders.enter(DEAD)), (Some(0), Some(1)));
+        assert_eq!(holders.other_than(place), None);
+        assert_eq!(holders.other_than(None), Some(sys::pid()));
+        holders.leave(place, sys::identity());
+        assert!(holders.is_empty());
+    }
+
+    #[test]
+    fn the_dead_leave_room_in_a_full_table() {
+        let memory = Memory::create("holders", LARGE_PAYLOAD).unwrap();
+        let holders = Holders::of(&memory);
+        for place in 0..N_PLACES {
+            assert_eq!(holders.enter(DEAD), Some(place));
+        }
+        for place in 0..N_PLACES {
+            assert_eq!(holders.enter(sys::identity()), Some(place));
+        }
+        assert_eq!(holders.enter(sys::identity()), None, "all live");
+    }
+}

@@ -159,3 +159,19 @@ fn enter(blocks: &mut HashMap<u64, Weak<Block>>, id: u64, block: &Arc<Block>) {
     }
     blocks.insert(id, Arc::downgrade(block));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared::block::Label;
+
+    #[test]
+    fn blocks_that_are_gone_are_forgotten() {
+        let table = get();
+        for _ in 0..10_000 {
+            drop(Block::new(Label::of::<Table>(), 10_000).unwrap());
+        }
+        // Those of other tests that run beside this one are few.
+        assert!(lock(&table.blocks).len() < 5000);
+    }
+}

@@ -267,6 +267,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_dead_held_is_struck_off_before_it_takes_the_room_of_others() {
+        let (mut registry, door) = registry(200);
+        let file = memfd("kept", 8192).unwrap();
+        let dead = u64::from(u32::MAX) << 32;
+        for id in 2..1000 {
+            let question = Question::Hold { id, tag: dead };
+            let held = ask(&mut registry, &door, question, Some(&file));
+            assert_eq!(held, Some((0, None)));
+            assert!(registry.kept.len() <= 130);
+        }
+    }
+
+    #[test]
     fn the_arena_cannot_be_replaced_nor_lost() {
         let (mut registry, door) = registry(8);
         let file = memfd("other", 8192).unwrap();

@@ -365,3 +365,49 @@ pub(crate) fn write_fault(board: &Board, row: &TaskRow, fault: Fault) {
         row.progress.n_faults.store(place + 1, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Array;
+    use crate::board::{Layout, TaskIndex, WorkerIndex};
+
+    type Results = (Vec<Array<u8>>, Vec<u8>);
+
+    #[test]
+    fn a_result_that_finds_no_room_gives_nothing_away() {
+        let layout = Layout {
+            n_workers: 1,
+            n_tasks: 1,
+            setup_len: 0,
+            arena_len: 4096,
+            region_len: 4096,
+        };
+        let (board, _file) = Board::create(layout).unwrap();
+        let (task, worker) = (TaskIndex(0), WorkerIndex(0));
+        let row = board.task(task).unwrap();
+        let room = layout.arena();
+        row.room_offset.store(room.offset, Ordering::Relaxed);
+        row.room_len.store(room.len, Ordering::Relaxed);
+        row.input_offset.store(room.offset, Ordering::Relaxed);
+        row.n_items.store(2, Ordering::Relaxed);
+        let (record, log) = (board.worker(worker).unwrap(), board.worker_log(worker));
+        let generation = 0;
+        let id = TaskId {
+            index: task,
+            generation,
+        };
+        let mut chunk = Chunk::new(&board, record, log.unwrap(), id, 77, 2).unwrap();
+        for (len, is_given) in [(100_000, false), (100, true)] {
+            assert!(chunk.next_item(Some(0)).is_some());
+            let array = Array::zeroed(1).unwrap();
+            let result: Results = (vec![array.clone()], vec![0; len]);
+            chunk.put(&result, None);
+            drop(result);
+            chunk.see_off();
+            // Refused while a name is on its way.
+            assert_eq!(array.freeze().is_err(), is_given, "{len}");
+        }
+        assert_eq!(row.progress.n_faults.load(Ordering::Relaxed), 1);
+    }
+}

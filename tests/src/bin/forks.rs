@@ -174,6 +174,32 @@ fn handles() {
     println!("{:?}", inherited.slice);
 }
 
+/// Dropped by the program after the fork: made by it, and made by a job.
+static DROPPED: Mutex<Vec<Array<u64>>> = Mutex::new(Vec::new());
+
+#[process_job]
+fn makes_array() -> Array<u64> {
+    Array::new([4, 5]).expect("memory")
+}
+
+#[process_job]
+fn returns_dropped() -> Vec<Array<u64>> {
+    DROPPED.lock().expect("no panic").clone()
+}
+
+/// What a fork has inherited it has for as long as it likes, and may pass on.
+fn dropped() {
+    let made = spawn!(makes_array()).expect("a process");
+    let arrays = [Array::new([1, 2, 3]), Ok(made.join().expect("an array"))];
+    let arrays = arrays.into_iter().collect::<Result<Vec<_>, _>>();
+    *DROPPED.lock().expect("no panic") = arrays.expect("memory");
+    let pool = forked(1).expect("a pool");
+    DROPPED.lock().expect("no panic").clear();
+    let returned = pool.map(job!(returns_dropped), [()]).expect("arrays");
+    let contents: Vec<_> = returned[0].iter().map(Array::to_vec).collect();
+    println!("{contents:?}");
+}
+
 static LEAKED: Mutex<Option<&'static mut [u64]>> = Mutex::new(None);
 
 #[process_job]
@@ -237,6 +263,7 @@ fn main() {
             println!("{:?}", pool.map(job!(square), 0..4).expect("results"));
         }
         "handles" => handles(),
+        "dropped" => dropped(),
         "leaked" => leaked(),
         "nested" => {
             FILLED.store(5, Ordering::Relaxed);

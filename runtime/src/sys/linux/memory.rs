@@ -357,6 +357,30 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_dropped_in_a_child_unmaps_nothing_of_what_lies_there_now() {
+        watched(|| {
+            let file = memfd("test", 4096).unwrap();
+            let mapping = Mapping::shared(&file, 4096).unwrap();
+            mapping.keep_from_children().unwrap();
+            let copy = std::cell::RefCell::new(Some(mapping));
+            let child = in_child(|| {
+                let mapping = copy.take().unwrap();
+                let (place, len) = (mapping.base().addr(), mapping.len);
+                let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED_NOREPLACE;
+                let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+                // SAFETY: nothing is replaced, and nobody else knows what comes to lie there.
+                let other = unsafe { mmap_anonymous(Some(place), len, protection, flags) };
+                let other = other.unwrap().cast::<AtomicU32>();
+                drop(mapping);
+                // SAFETY: as large and aligned as a page, and mapped above for as long as this process lives.
+                unsafe { other.as_ref() }.store(7, Ordering::Relaxed);
+            });
+            child.succeeds();
+            assert!(copy.take().is_some());
+        });
+    }
+
+    #[test]
     fn a_dropped_mapping_leaves_the_address_space() {
         let file = memfd("dropped-mapping", 4096).unwrap();
         let is_mapped = || {
