@@ -219,3 +219,21 @@ fn a_queue_that_a_job_made_comes_back_with_what_is_in_it() -> Result<(), Error> 
     assert_eq!(got, (0..10).collect::<Vec<_>>());
     Ok(())
 }
+
+#[test]
+fn what_waits_in_a_queue_that_is_dropped_is_let_go() -> Result<(), Error> {
+    let _test = begin();
+    let array = Array::new(0..10_u64)?;
+    for _ in 0..3 {
+        let queue = Queue::new()?;
+        for _ in 0..5 {
+            queue.put((Value::new(1_u64)?, array.clone()))?;
+        }
+        let busy = array.clone().freeze().unwrap_err();
+        assert!(busy.to_string().contains("handle"), "{busy}");
+        drop(queue);
+    }
+    // Nobody else has it any more, and none of its names is on its way.
+    assert_eq!(array.freeze()?.len(), 10);
+    Ok(())
+}

@@ -61,16 +61,14 @@ impl Ring {
         let head = Position(shared.getters.position.load(Ordering::Acquire));
         // Apart from each other where a putter died at this work.
         let is_apart = head.units() != tail.units();
-        // Where somebody died before he gave back: nobody else will, until a message fits into the rest.
-        let is_behind = tail.units().wrapping_sub(given_back) >= self.step();
-        if !is_over && !is_apart && !is_behind {
+        if !is_over && !is_apart {
             return Ok((tail, given_back));
         }
         let _held = Held::acquire(&shared.getters.lock, deadline).ok_or(QueueError::Full)?;
-        let begin = if is_over && !is_apart {
-            self.move_tail_to_next_lap(tail)?
-        } else {
+        let begin = if is_apart {
             tail
+        } else {
+            self.move_tail_to_next_lap(tail)?
         };
         // What was reserved behind the old tail is about to be given back. Left as it is, this number would seem to lie ahead
         // again after two laps of the longest ring.

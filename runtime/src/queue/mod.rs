@@ -358,6 +358,21 @@ impl<T> Queue<T> {
     }
 }
 
+/// With the last handle of all, handles in messages that nobody has got are let go.
+impl<T> Drop for Queue<T> {
+    fn drop(&mut self) {
+        let block = self.ring.block();
+        if !block.keeps_names_alone() {
+            return;
+        }
+        let at_once = Some(std::time::Instant::now());
+        // An error is the end of a queue that was closed.
+        while let Ok(Some(message)) = self.ring.take(at_once) {
+            travel::recall_unread(block.id(), &message);
+        }
+    }
+}
+
 impl<T> Clone for Queue<T> {
     fn clone(&self) -> Self {
         Self {

@@ -401,6 +401,16 @@ impl Block {
         self.header().has_names.store(1, Ordering::Relaxed);
     }
 
+    /// Whether names may lie in this large block that nobody else can read any more: this is the last handle of all.
+    pub(crate) fn keeps_names_alone(self: &Arc<Self>) -> bool {
+        self.is_ours()
+            && Arc::strong_count(self) == 1
+            && self.header().has_names.load(Ordering::Relaxed) != 0
+            && self.header().has_unseen_holders.load(Ordering::Relaxed) == 0
+            && !self.is_in_transit()
+            && self.other_holder().is_none()
+    }
+
     /// Notes that a child has inherited all blocks of this process: nobody knows how long it needs them. Small ones are
     /// taken for ever from then on.
     pub(crate) fn note_inheritance() {
