@@ -13,7 +13,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::block::{HEADER_LEN, Header};
+use super::header::{HEADER_LEN, Header};
 use crate::error::{Error, ErrorKind};
 use crate::memory::Memory;
 

@@ -1,6 +1,6 @@
 //! Blocks: pieces of shared memory that handles in any process of the family name.
 //!
-//! Responsible for where a block lies, for its life, and for how its name travels. What lies in it is the business of
+//! Responsible for where a block lies and for its life. What lies in it is the business of
 //! the handle types, which are all one `Arc<Block>` and a few numbers.
 //!
 //! | | small (to about 8 KiB) | large |
@@ -11,12 +11,7 @@
 //! | lives | as long as its count of references is not 0 | as long as a process has a handle, or the registry keeps it |
 //! | after a kill | may stay taken until the program ends | the kernel frees it |
 //!
-//! A *name* in transit comes in two manners. *Lent*: the sender keeps the block until the receiver has answered, as a
-//! program does with the arguments of a job. *Given*: nobody keeps it, so the name itself counts as a holder until
-//! it is read, as in a job's result or a message in a queue.
-//!
-//! Safe code can write a name that no handle has written, or read one twice. So no name is believed more than that there may
-//! be a block: a reference of its own is taken first, and one that came with a name is dropped only if one is on its way.
+//! How its name travels is told in [`name`](super::name).
 //!
 //! Invariants: the length of a block and what it is (its [`Label`]) are remembered privately by every process that has
 //! it, and compared with the file's true length when it is found; nothing is computed from shared numbers afterwards.
@@ -25,100 +20,29 @@ use std::fmt;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::arena::{self, Arena, Run};
+use super::header::{GONE, Header, LARGE_PAYLOAD, Label};
 use super::holders::Holders;
-use super::life::Life;
+use super::name::{LARGE_BIT, gone, wrong};
 use super::table::{self, Mapped};
-use crate::codec::Passenger;
 use crate::error::Error;
 use crate::memory::{Memory, Words};
 use crate::supervisor::{self, Family, door};
 use crate::sys;
 
-/// What lies in a block; a name is only ever read as what it was written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Label(u64);
-
-impl Label {
-    /// Of a handle type, and of the types that it holds.
-    pub(crate) fn of<T: ?Sized>() -> Self {
-        // FNV-1a; all processes of a family run the same image.
-        let bytes = std::any::type_name::<T>().bytes();
-        Self(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        }))
-    }
-}
-
-/// Begins a large block; those of small ones lie apart, see [`Arena::header`].
-#[repr(C)]
-#[derive(Debug)]
-pub(super) struct Header {
-    /// Of small blocks.
-    life: Life,
-    label: AtomicU64,
-    /// Of the payload, in bytes.
-    len: AtomicU64,
-    /// Large blocks: names given away and not yet read; [`GONE`] where nobody can have it any more.
-    n_given: AtomicU32,
-    /// Large blocks: somebody has it without a place among the holders, nobody knows how long: a child that inherited it,
-    /// or a process that found no place.
-    has_unseen_holders: AtomicU32,
-    id: AtomicU64,
-    /// Large blocks: names lie in the payload, for which the registry keeps memory under this block's id.
-    has_names: AtomicU32,
-}
-
-#[expect(unsafe_code, reason = "vouches for a type")]
-// SAFETY: atomics only.
-unsafe impl Words for Header {}
-
-impl Header {
-    /// A name is given away. False where too many are.
-    fn give(&self) -> bool {
-        let given = self
-            .n_given
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| match n {
-                // Who found it gone looks again, and finds this holder.
-                GONE => Some(1),
-                _ => n.checked_add(1).filter(|&n| n != GONE),
-            });
-        given.is_ok()
-    }
-
-    /// A name that was given away is not on its way any more. False where none is: it was read before.
-    fn receive(&self) -> bool {
-        let received = self
-            .n_given
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| {
-                n.checked_sub(1).filter(|_| n != GONE)
-            });
-        received.is_ok()
-    }
-}
-
-/// See [`Header::n_given`].
-const GONE: u32 = u32::MAX;
-
-/// Bytes of the header, up to where a payload can begin.
-pub(super) const HEADER_LEN: usize = 64;
-
-/// Where the payload of a large block begins; before it: the header and the table of holders.
-pub(super) const LARGE_PAYLOAD: usize = 4096;
-
 /// See the module's head.
 pub(crate) struct Block {
-    home: Home,
-    label: Label,
+    pub(super) home: Home,
+    pub(super) label: Label,
     /// Of the payload.
     len: usize,
     /// The process that has this reference; a forked copy of it counts for nothing.
     pid: u32,
 }
 
-enum Home {
+pub(super) enum Home {
     Arena {
         memory: &'static Memory,
         header: &'static Header,
@@ -134,18 +58,6 @@ enum Home {
         place: Option<usize>,
     },
 }
-
-/// A block's name on its way: three words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Name {
-    /// In the arena the first slot, else the id, whose highest bit is set.
-    pub(super) place: u64,
-    pub(super) generation: u32,
-    /// 0: lent. Else given, under this tag.
-    pub(super) tag: u64,
-}
-
-const LARGE_BIT: u64 = 1 << 63;
 
 /// So often have children inherited what this process has.
 static N_INHERITANCES: AtomicU32 = AtomicU32::new(0);
@@ -170,7 +82,7 @@ impl Block {
         Ok(Self::at(home, label, len))
     }
 
-    fn home_in(
+    pub(super) fn home_in(
         memory: &'static Memory,
         header: &'static Header,
         offset: usize,
@@ -208,7 +120,7 @@ impl Block {
         Ok(table::get().enter(id, Self::of_mapped(mapped, label, len)))
     }
 
-    fn of_mapped(mapped: Arc<Mapped>, label: Label, len: usize) -> Arc<Self> {
+    pub(super) fn of_mapped(mapped: Arc<Mapped>, label: Label, len: usize) -> Arc<Self> {
         let place = Holders::of(&mapped.memory).enter(sys::identity());
         if place.is_none() {
             let header: &Header = mapped.memory.words(0);
@@ -218,7 +130,11 @@ impl Block {
     }
 
     /// The same for memory that was found and not made, unless its last holder has given it back meanwhile.
-    fn of_found(mapped: Arc<Mapped>, label: Label, len: usize) -> Result<Arc<Self>, Error> {
+    pub(super) fn of_found(
+        mapped: Arc<Mapped>,
+        label: Label,
+        len: usize,
+    ) -> Result<Arc<Self>, Error> {
         let block = Self::of_mapped(mapped, label, len);
         // SeqCst, here and in `is_ended`: he has seen this process among the holders, or it sees here what he did.
         match block.header().n_given.load(Ordering::SeqCst) {
@@ -227,7 +143,7 @@ impl Block {
         }
     }
 
-    fn at(home: Home, label: Label, len: usize) -> Arc<Self> {
+    pub(super) fn at(home: Home, label: Label, len: usize) -> Arc<Self> {
         Arc::new(Self {
             home,
             label,
@@ -241,7 +157,7 @@ impl Block {
         self.len
     }
 
-    fn header(&self) -> &Header {
+    pub(super) fn header(&self) -> &Header {
         match &self.home {
             Home::Arena { header, .. } => header,
             Home::Own { mapped, .. } => mapped.memory.words(0),
@@ -420,138 +336,6 @@ impl Block {
         }
     }
 
-    /// The name to send: lent with tag 0, else given.
-    pub(super) fn name(&self, tag: u64) -> io::Result<Name> {
-        let header = self.header();
-        match &self.home {
-            Home::Arena {
-                run, generation, ..
-            } => {
-                if tag != 0 && !header.life.give(*generation) {
-                    return Err(too_many());
-                }
-                let place = u64::from(run.first);
-                let generation = *generation;
-                Ok(Name {
-                    place,
-                    generation,
-                    tag,
-                })
-            }
-            Home::Own { mapped, .. } => {
-                if tag != 0 {
-                    if !header.give() {
-                        return Err(too_many());
-                    }
-                    door::hold(mapped.id, tag, &mapped.file).inspect_err(|_| {
-                        header.receive();
-                    })?;
-                } else {
-                    mapped.make_known()?;
-                }
-                let (place, generation) = (mapped.id, 0);
-                Ok(Name {
-                    place,
-                    generation,
-                    tag,
-                })
-            }
-        }
-    }
-
-    /// The block with this name; an error says why there is none.
-    pub(super) fn find(name: Name, label: Label) -> Result<Arc<Self>, Error> {
-        if name.place & LARGE_BIT == 0 {
-            return Self::find_in_arena(name, label);
-        }
-        let block = table::get().find(name.place, || Self::fetch(name, label));
-        let block = match block {
-            Ok((block, was_here)) => {
-                if was_here && name.tag != 0 {
-                    door::let_go(name.place, name.tag);
-                }
-                block
-            }
-            Err(error) => return Err(error),
-        };
-        if name.tag != 0 {
-            block.header().receive();
-        }
-        (block.label == label).then_some(block).ok_or_else(wrong)
-    }
-
-    /// Maps a large block that this process does not have.
-    fn fetch(name: Name, label: Label) -> Result<Arc<Self>, Error> {
-        let failed = |error: io::Error| match error.raw_os_error() {
-            Some(sys::ENOENT) => gone(),
-            _ => Error::system("get the shared memory of a handle", error),
-        };
-        let mapped = match table::get().recent(name.place) {
-            Some(mapped) => {
-                if name.tag != 0 {
-                    door::let_go(name.place, name.tag);
-                }
-                mapped
-            }
-            None => {
-                let file = door::want(name.place, name.tag).map_err(failed)?;
-                Arc::new(Mapped::fetched(name.place, file).map_err(failed)?)
-            }
-        };
-        let header: &Header = mapped.memory.words(0);
-        let len = usize::try_from(header.len.load(Ordering::Acquire)).unwrap_or(usize::MAX);
-        let is_whole = header.id.load(Ordering::Relaxed) == mapped.id
-            && len.checked_add(LARGE_PAYLOAD) == Some(mapped.memory.len())
-            && header.label.load(Ordering::Relaxed) == label.0;
-        if !is_whole {
-            return Err(wrong());
-        }
-        Self::of_found(mapped, label, len)
-    }
-
-    fn find_in_arena(name: Name, label: Label) -> Result<Arc<Self>, Error> {
-        let memory = Family::get()?.arena();
-        let arena = Arena::new(memory);
-        let first = u32::try_from(name.place).map_err(|_no_slot| wrong())?;
-        let header = arena.header(first).ok_or_else(wrong)?;
-        // Before anything else is believed of it: from here on it stays.
-        if !header.life.find(name.generation, name.tag != 0) {
-            return Err(gone());
-        }
-        let len = header.len.load(Ordering::Relaxed) as usize;
-        let n_slots = arena::n_slots_for(len);
-        let run = Run { first, n_slots };
-        // Otherwise a process gone mad has written this header; its slots stay taken.
-        let fits = len <= n_slots as usize * arena::SLOT;
-        let offset = arena.offset_of(run).filter(|_| fits).ok_or_else(wrong)?;
-        let home = Self::home_in(memory, header, offset, run, name.generation);
-        let block = Self::at(home, label, len);
-        let is_right = header.label.load(Ordering::Relaxed) == label.0;
-        is_right.then_some(block).ok_or_else(wrong)
-    }
-
-    /// A name that was given will not be read.
-    pub(super) fn recall_unread(name: Name) {
-        if name.place & LARGE_BIT != 0 {
-            // Where this process does not have it, the registry forgets it with the rest of that tag.
-            if let Some(block) = table::get().living_with(name.place) {
-                block.header().receive();
-            }
-            return;
-        }
-        let header = Family::get()
-            .ok()
-            .zip(u32::try_from(name.place).ok())
-            .and_then(|(family, first)| Arena::new(family.arena()).header(first));
-        // Found and dropped as what it is.
-        if let Some(header) = header {
-            drop(Self::find_in_arena(
-                name,
-                Label(header.label.load(Ordering::Relaxed)),
-            ));
-        }
-    }
-
     /// Whether nobody has a large block any more, which this process has just left. If so, nobody will.
     fn is_ended(&self, holders: Holders<'_>) -> bool {
         let header = self.header();
@@ -576,39 +360,6 @@ impl Block {
                 .compare_exchange(GONE, 0, Ordering::SeqCst, Ordering::Relaxed);
         }
         is_ended
-    }
-}
-
-fn too_many() -> io::Error {
-    io::Error::other("too many names of this shared memory are on their way")
-}
-
-fn gone() -> Error {
-    Error::invalid_input(
-        "the shared memory of this handle is gone: its last owner has dropped it, or has ended",
-    )
-}
-
-fn wrong() -> Error {
-    Error::invalid_input("this is not the name of such a shared handle")
-}
-
-impl Passenger for Block {
-    fn lend_again(&self) -> io::Result<()> {
-        match &self.home {
-            Home::Arena { .. } => Ok(()),
-            Home::Own { mapped, .. } => mapped.make_known(),
-        }
-    }
-
-    fn recall(&self, tag: u64) {
-        match &self.home {
-            Home::Arena { generation, .. } => self.header().life.recall(*generation),
-            Home::Own { mapped, .. } => {
-                self.header().receive();
-                door::let_go(mapped.id, tag);
-            }
-        }
     }
 }
 

@@ -19,8 +19,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::block::{Block, Label};
+use super::block::Block;
 use super::claim::{Claim, ENTRY_LEN, Entry, Standing, Word};
+use super::header::Label;
 use super::layout::{self, State};
 use crate::board::{AtomicU64, Ordering};
 use crate::error::Error;

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::block::{HEADER_LEN, LARGE_PAYLOAD};
+use super::header::{HEADER_LEN, LARGE_PAYLOAD};
 use crate::memory::Memory;
 use crate::sys;
 

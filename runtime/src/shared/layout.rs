@@ -42,8 +42,9 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::block::{Block, LARGE_PAYLOAD, Label};
+use super::block::Block;
 use super::division::Division;
+use super::header::{LARGE_PAYLOAD, Label};
 use super::{Array, Shareable, travel};
 use crate::error::Error;
 use crate::sync::RawLock;

@@ -8,7 +8,8 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, Weak};
 
-use super::block::{Block, LARGE_PAYLOAD};
+use super::block::Block;
+use super::header::LARGE_PAYLOAD;
 use crate::error::Error;
 use crate::memory::Memory;
 use crate::supervisor::{self, Family, door, lock};
@@ -163,7 +164,7 @@ fn enter(blocks: &mut HashMap<u64, Weak<Block>>, id: u64, block: &Arc<Block>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shared::block::Label;
+    use crate::shared::Label;
 
     #[test]
     fn blocks_that_are_gone_are_forgotten() {

@@ -6,7 +6,9 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::block::{Block, Label, Name};
+use super::block::Block;
+use super::header::Label;
+use super::name::Name;
 use crate::codec::{Decoder, beside};
 
 const MEANS_NOTHING: &str = "a handle of shared memory means nothing outside this program: pass it to a job, return it from \

@@ -1,4 +1,6 @@
+use super::super::name::Name;
 use super::*;
+use crate::codec::Passenger;
 use crate::sys::testing::{in_child, watched};
 
 const LABEL: Label = Label(0x1abe1);
