@@ -11,6 +11,8 @@ use std::io;
 use std::mem;
 use std::sync::Arc;
 
+use super::Decoder;
+
 /// Something whose name is in the bytes.
 pub(crate) trait Passenger: Any + Send + Sync + fmt::Debug {
     /// The value that it was written from has been dropped, unless somebody else keeps a part of it.
@@ -94,6 +96,19 @@ pub(crate) fn embark(passenger: Arc<dyn Passenger>) {
             journey.passengers.push(passenger);
         }
     });
+}
+
+/// A name as it is written: two numbers of its owner's, and the tag.
+pub(crate) type NameParts = (u64, u32, u64);
+
+/// The names that were given under this tag in bytes of whatever type.
+///
+/// A tag is a number drawn at random, so where it stands there is a name.
+pub(crate) fn names_under(tag: u64, bytes: &[u8]) -> impl Iterator<Item = NameParts> {
+    const LEN: usize = size_of::<u64>() + size_of::<u32>() + size_of::<u64>();
+    let is_name = move |window: &&[u8]| window.ends_with(&tag.to_le_bytes());
+    let names = bytes.windows(LEN).filter(is_name);
+    names.filter_map(|window| Decoder::new(window).value().ok())
 }
 
 /// Reads what a process of the program has sent.

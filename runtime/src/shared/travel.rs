@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::block::Block;
 use super::header::Label;
 use super::name::Name;
-use crate::codec::{Decoder, beside};
+use crate::codec::beside;
 
 const MEANS_NOTHING: &str = "a handle of shared memory means nothing outside this program: pass it to a job, return it from \
     one, or put it into a `Queue`";
@@ -41,22 +41,14 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
     Block::find(name, label).map_err(D::Error::custom)
 }
 
-/// Bytes of a name, the tag last.
-const NAME_LEN: usize = 20;
-
 /// Recalls the names that were given under this tag in bytes that nobody will read.
-///
-/// What type these are of is not known here. A tag is a number drawn at random, so where it stands there is a name.
 pub(crate) fn recall_unread(tag: u64, bytes: &[u8]) {
-    let is_name = |window: &&[u8]| window.ends_with(&tag.to_le_bytes());
-    for window in bytes.windows(NAME_LEN).filter(is_name) {
-        if let Ok((place, generation, tag)) = Decoder::new(window).value() {
-            Block::recall_unread(Name {
-                place,
-                generation,
-                tag,
-            });
-        }
+    for (place, generation, tag) in beside::names_under(tag, bytes) {
+        Block::recall_unread(Name {
+            place,
+            generation,
+            tag,
+        });
     }
 }
 
