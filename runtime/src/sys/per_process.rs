@@ -44,6 +44,7 @@ impl<T: Default> PerProcess<T> {
     }
 
     /// Those of the processes that this one was forked from, if they had any, and its own if it has asked for it.
+    #[cfg(all(target_os = "linux", not(procession_unsupported)))]
     pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
         let first = self.first.get();
         std::iter::successors(first, |&this| this.forked.get().map(|next| &**next))
