@@ -13,7 +13,7 @@ mod memory;
 mod patience;
 mod position;
 mod ring;
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 mod tests;
 
 use std::fmt;

@@ -481,5 +481,5 @@ impl<T: Shareable> fmt::Debug for Array<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 mod tests;

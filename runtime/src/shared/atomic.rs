@@ -360,5 +360,5 @@ implement!(isize, AtomicIsize);
 #[cfg(target_pointer_width = "64")]
 implement!(usize, AtomicUsize);
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 mod tests;

@@ -410,5 +410,5 @@ impl fmt::Debug for Block {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 mod tests;

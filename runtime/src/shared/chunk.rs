@@ -179,5 +179,5 @@ impl<T: Shareable> fmt::Debug for ArrayChunk<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 mod tests;

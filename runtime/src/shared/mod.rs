@@ -91,7 +91,7 @@ mod shareable;
 mod slice;
 mod sole;
 mod table;
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 mod testing;
 pub(crate) mod travel;
 mod value;

@@ -115,5 +115,5 @@ impl<T: Shareable + fmt::Debug> fmt::Debug for SharedSlice<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 mod tests;

@@ -52,7 +52,7 @@ pub(crate) fn recall_unread(tag: u64, bytes: &[u8]) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 mod tests {
     use super::super::Value;
     use super::super::testing::Sent;

@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::link::Link;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::memory::Memory;
 use crate::sys::{self, Channel, Fd, memfd};
 
@@ -43,8 +43,14 @@ impl Family {
         if let Some(family) = FAMILY.get() {
             return Ok(family);
         }
-        let founded = Self::found()
-            .map_err(|error| Error::system("make the memory for small shared values", error))?;
+        let founded = Self::found().map_err(|error| match error.kind() {
+            // Where there are no processes there is nothing to be shared.
+            io::ErrorKind::Unsupported => Error::new(
+                ErrorKind::Start,
+                format!("failed to start the supervisor process: {error}"),
+            ),
+            _ => Error::system("make the memory for small shared values", error),
+        })?;
         Ok(FAMILY.get_or_init(|| founded))
     }
 

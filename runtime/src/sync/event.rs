@@ -196,5 +196,5 @@ impl<'de> Deserialize<'de> for Event {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 mod tests;

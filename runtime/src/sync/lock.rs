@@ -309,5 +309,5 @@ impl Drop for Moment<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 mod tests;

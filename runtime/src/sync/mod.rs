@@ -38,7 +38,7 @@ pub use lock::{Lock, LockGuard};
 
 pub use crate::shared::LockError;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, target_os = "linux", not(loom), not(procession_unsupported)))]
 mod testing;
 
 #[expect(unsafe_code, reason = "vouches for types")]

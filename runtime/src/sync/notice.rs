@@ -80,6 +80,6 @@ impl Notice {
 }
 
 // Said in full, because the models include this file from another place.
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, target_os = "linux", not(loom), not(procession_unsupported)))]
 #[path = "notice/tests.rs"]
 mod tests;

@@ -391,6 +391,6 @@ impl<'a> Waiter<'a> {
 }
 
 // Said in full, because the models include this file from another place.
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, target_os = "linux", not(loom), not(procession_unsupported)))]
 #[path = "raw_lock/tests.rs"]
 mod tests;
