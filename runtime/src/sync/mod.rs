@@ -1,4 +1,4 @@
-//! Synchronisation of processes: locks and events that jobs are passed like any argument.
+//! Synchronisation of processes: locks, events and queues that jobs are passed like any argument.
 //!
 //! Names and meanings are those of Python's `multiprocessing`; guards and poisoning are those of `std::sync`. The same thing works
 //! between threads and between processes. Nobody hangs on the dead: a lock whose holder was killed is acquired by the
@@ -36,6 +36,7 @@ pub use event::Event;
 pub(crate) use lock::{Held, Moment};
 pub use lock::{Lock, LockGuard};
 
+pub use crate::queue::{Queue, QueueError, QueueIter};
 pub use crate::shared::LockError;
 
 #[cfg(all(test, target_os = "linux", not(loom), not(procession_unsupported)))]
