@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 
 use super::block::Block;
 use super::claim::{Claim, ENTRY_LEN, Entry, Standing, Word};
-use super::header::Label;
 use super::layout::{self, State};
 use crate::board::{AtomicU64, Ordering};
 use crate::error::Error;
+use crate::shared::Label;
 use crate::sync::{Notice, RawLock};
 use crate::sys;
 
