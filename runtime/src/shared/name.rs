@@ -77,17 +77,11 @@ impl Block {
         if name.place & LARGE_BIT == 0 {
             return Self::find_in_arena(name, label);
         }
-        let block = table::get().find(name.place, || Self::fetch(name, label));
-        let block = match block {
-            Ok((block, was_here)) => {
-                if was_here && name.tag != 0 {
-                    door::let_go(name.place, name.tag);
-                }
-                block
-            }
-            Err(error) => return Err(error),
-        };
+        let (block, was_here) = table::get().find(name.place, || Self::fetch(name, label))?;
         if name.tag != 0 {
+            if was_here {
+                door::let_go(name.place, name.tag);
+            }
             block.header().receive();
         }
         (block.label == label).then_some(block).ok_or_else(wrong)

@@ -5,8 +5,8 @@
 //! a supervisor of its own. So a handle means the same in every process of the tree.
 //!
 //! Invariants: in any one process the arena never changes. The door does when the root's supervisor was killed and
-//! another has taken its place, or when a worker gone mad has shut it; the doors of processes that were there before then lead nowhere, which is an error
-//! to those who knock, never a wait.
+//! another has taken its place, or when a worker gone mad has shut it; the doors of processes that were there before
+//! then lead nowhere, which is an error to those who knock, never a wait.
 //!
 //! No lock here: a process may be forked at any moment.
 
