@@ -93,6 +93,7 @@ mod call;
 mod codec;
 mod dispatch;
 mod error;
+mod fingerprint;
 mod job;
 mod macros;
 mod memory;

@@ -8,6 +8,7 @@ use std::any::type_name;
 use super::Job;
 use crate::codec::{CodecError, Decoder, fixed_size};
 use crate::error::{Error, ErrorKind};
+use crate::fingerprint::fingerprint;
 use crate::sys::image;
 use crate::worker::Chunk;
 
@@ -46,12 +47,7 @@ fn run_initializer<J: Job<Item>, Item>(mut args: Decoder<'_>, job: u64) -> Resul
 
 /// Tells a job from others whose code the linker may have put at the same address.
 pub(crate) fn hash<J: Job<Item>, Item>() -> u64 {
-    // FNV-1a: stable between a program and its copies, which is all that is asked of it.
-    let names = [type_name::<J>(), J::NAME];
-    let bytes = names.iter().flat_map(|name| name.bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    })
+    fingerprint(&[type_name::<J>(), J::NAME])
 }
 
 fn wrong_job<J>() -> CodecError {

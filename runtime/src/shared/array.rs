@@ -16,7 +16,7 @@ use super::division::Division;
 use super::layout::{self, Found, Named, State};
 use super::{ArrayChunk, ArrayGuard, LockError, Shareable, SharedSlice, sole};
 use crate::error::Error;
-use crate::sync::{Acquired, NotAcquired, RawLock};
+use crate::sync::{Acquired, Moment, NotAcquired, RawLock};
 
 /// Elements in shared memory, of one type and a fixed number, with one lock.
 ///
@@ -435,17 +435,13 @@ impl<T: Shareable> Array<T> {
     #[track_caller]
     fn for_a_moment(&self, act: impl FnOnce(&Block)) {
         let block = self.here();
-        let lock = layout::lock(&block);
-        let acquired = lock.acquire(None);
-        assert!(
-            acquired.is_ok(),
-            "this thread has the guard of this array: use the guard, or drop it first"
-        );
+        let moment = Moment::of(&block)
+            .expect("this thread has the guard of this array: use the guard, or drop it first");
         let is_current = layout::state(&block) == State::shared(self.generation);
         if is_current {
             act(&block);
         }
-        lock.release(false);
+        drop(moment);
         assert!(
             is_current,
             "this array was frozen or divided into chunks meanwhile: use the slice or the chunks"

@@ -17,15 +17,14 @@
 )]
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::slice;
 use std::sync::Arc;
-use std::thread;
 
 use super::Shareable;
 use super::block::Block;
 use super::layout::{self, Elements};
+use crate::sync::Held;
 
 /// The elements of an [`Array`](crate::Array), for as long as its lock is held.
 ///
@@ -45,11 +44,8 @@ use super::layout::{self, Elements};
 /// ```
 #[must_use = "dropped at once it has locked nothing"]
 pub struct ArrayGuard<T: Shareable> {
-    block: Arc<Block>,
+    held: Held,
     elements: Elements<T>,
-    was_panicking: bool,
-    /// The lock belongs to this thread.
-    not_send: PhantomData<*mut ()>,
 }
 
 impl<T: Shareable> ArrayGuard<T> {
@@ -57,9 +53,7 @@ impl<T: Shareable> ArrayGuard<T> {
     pub(super) fn new(block: Arc<Block>) -> Self {
         Self {
             elements: Elements::of(&block, 0, layout::count::<T>(&block)),
-            block,
-            was_panicking: thread::panicking(),
-            not_send: PhantomData,
+            held: Held::new(block).poisoning(),
         }
     }
 
@@ -67,7 +61,7 @@ impl<T: Shareable> ArrayGuard<T> {
     #[track_caller]
     fn check_process(&self) {
         assert!(
-            self.block.is_ours(),
+            self.held.is_ours(),
             "this guard of an array belongs to the process that this one was forked from: lock the array here"
         );
     }
@@ -92,16 +86,6 @@ impl<T: Shareable> DerefMut for ArrayGuard<T> {
         self.check_process();
         // SAFETY: as in `deref`; `self` is borrowed mutably, so there is no other reference from this guard.
         unsafe { slice::from_raw_parts_mut(self.elements.pointer.as_ptr(), self.elements.len) }
-    }
-}
-
-impl<T: Shareable> Drop for ArrayGuard<T> {
-    fn drop(&mut self) {
-        // A forked copy holds nothing, and has no mapping in which to look.
-        if self.block.is_ours() {
-            let by_panic = thread::panicking() && !self.was_panicking;
-            layout::lock(&self.block).release(by_panic);
-        }
     }
 }
 

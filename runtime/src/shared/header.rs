@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::life::Life;
+use crate::fingerprint::fingerprint;
 use crate::memory::Words;
 
 /// What lies in a block; a name is only ever read as what it was written as.
@@ -12,11 +13,7 @@ pub(crate) struct Label(pub(super) u64);
 impl Label {
     /// Of a handle type, and of the types that it holds.
     pub(crate) fn of<T: ?Sized>() -> Self {
-        // FNV-1a; all processes of a family run the same image.
-        let bytes = std::any::type_name::<T>().bytes();
-        Self(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        }))
+        Self(fingerprint(&[std::any::type_name::<T>()]))
     }
 }
 

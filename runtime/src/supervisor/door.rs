@@ -71,7 +71,7 @@ pub(crate) fn let_go(id: u64, tag: u64) {
 
 fn ask(question: Question, fd: Option<&Fd>) -> io::Result<Vec<Fd>> {
     let family = Family::get().map_err(io::Error::other)?;
-    let (door, _) = family.door()?;
+    let door = family.door()?;
     let (mine, theirs) = Channel::pair()?;
     let beside: Vec<&Fd> = [theirs.fd()].into_iter().chain(fd).collect();
     door.send(&question.to_bytes(), &beside)?;

@@ -117,14 +117,12 @@ impl Family {
         Ok(())
     }
 
-    /// Where the registry is asked, and how many doors there were before. The root has its supervisor started for it.
-    pub(super) fn door(&self) -> io::Result<(&Channel, usize)> {
+    /// Where the registry is asked. The root has its supervisor started for it.
+    pub(super) fn door(&self) -> io::Result<&Channel> {
         if self.is_root() {
             Link::of_program().map_err(io::Error::other)?;
         }
-        let number = self.n_doors.load(Ordering::Acquire);
-        let door = self.latest_door();
-        door.map(|door| (door, number))
+        self.latest_door()
             .ok_or_else(|| io::Error::other(super::SUPERVISOR_GONE))
     }
 
@@ -135,7 +133,8 @@ impl Family {
 
     /// Tells the door that is served now from those before.
     pub(crate) fn number_of_doors(&self) -> io::Result<usize> {
-        self.door().map(|(_, number)| number)
+        self.door()?;
+        Ok(self.n_doors.load(Ordering::Acquire))
     }
 }
 

@@ -8,14 +8,14 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::family::Family;
 use super::message::{Reply, Request};
 use crate::codec::Passengers;
 use crate::error::{Error, ErrorKind};
 use crate::pool::Pool;
-use crate::sys::{self, Channel, Fd, PerProcess, Pidfd};
+use crate::sys::{self, Channel, Fd, PerProcess, Pidfd, lock};
 
 /// A connection to a supervisor.
 #[derive(Debug)]
@@ -172,9 +172,4 @@ impl ThisProcess {
         static THIS: PerProcess<ThisProcess> = PerProcess::new();
         THIS.get()
     }
-}
-
-/// Locks, whether or not a thread panicked with the lock held: nothing here is left half-changed.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

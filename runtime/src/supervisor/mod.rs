@@ -25,9 +25,10 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub(crate) use crate::sys::lock;
 use crew::{Birthright, Crew};
 pub(crate) use family::{Family, random};
-pub(crate) use link::{Link, SUPERVISOR_GONE, ThisProcess, lock};
+pub(crate) use link::{Link, SUPERVISOR_GONE, ThisProcess};
 use message::{MESSAGE_LEN, Reply, Step};
 pub(crate) use message::{Request, Terms, tag_of};
 use registry::Registry;

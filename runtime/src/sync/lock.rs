@@ -174,20 +174,16 @@ impl<'de> Deserialize<'de> for Lock {
 /// ```
 #[must_use = "the lock is released where the guard is dropped: bind it to a name, such as `_guard`"]
 pub struct LockGuard {
+    #[expect(dead_code, reason = "releases the lock where it is dropped")]
     held: Held,
 }
 
 impl LockGuard {
     #[inline]
     fn new(held: Held) -> Self {
-        Self { held }
-    }
-}
-
-impl Drop for LockGuard {
-    #[inline]
-    fn drop(&mut self) {
-        self.held.leaves_poison = self.held.is_dropped_by_panic();
+        Self {
+            held: held.poisoning(),
+        }
     }
 }
 
@@ -207,8 +203,8 @@ fn raw_lock(block: &Block) -> &RawLock {
 /// What every guard is made of.
 pub(crate) struct Held {
     pub(crate) block: Arc<Block>,
-    /// Whether the next holder is to hear of a panic.
-    pub(crate) leaves_poison: bool,
+    /// Whether the next holder is told of a panic that drops this.
+    poisons: bool,
     was_panicking: bool,
     /// The process that holds: a copy of this in a forked child may be dropped while the child holds the same lock itself,
     /// which the words in memory cannot tell apart.
@@ -218,15 +214,23 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// For the thread that has just acquired the lock.
     #[inline]
-    fn new(block: &Arc<Block>) -> Self {
+    pub(crate) fn new(block: Arc<Block>) -> Self {
         Self {
-            block: Arc::clone(block),
-            leaves_poison: false,
+            block,
+            poisons: false,
             was_panicking: thread::panicking(),
             pid: sys::pid(),
             _not_send: PhantomData,
         }
+    }
+
+    /// The same, so that a panic that drops it is told to the next holder.
+    #[inline]
+    pub(crate) fn poisoning(mut self) -> Self {
+        self.poisons = true;
+        self
     }
 
     #[inline]
@@ -237,7 +241,8 @@ impl Held {
         loop {
             // Without a deadline nothing times out.
             let attempt = raw_lock(block).acquire(None);
-            if let Some(guard) = LockError::after(attempt, || guard(Self::new(block)))? {
+            if let Some(guard) = LockError::after(attempt, || guard(Self::new(Arc::clone(block))))?
+            {
                 return Ok(guard);
             }
         }
@@ -248,7 +253,7 @@ impl Held {
         guard: impl FnOnce(Self) -> G,
     ) -> Result<Option<G>, LockError<G>> {
         let attempt = raw_lock(block).try_acquire();
-        LockError::after(attempt, || guard(Self::new(block)))
+        LockError::after(attempt, || guard(Self::new(Arc::clone(block))))
     }
 
     pub(crate) fn acquire_timeout<G>(
@@ -259,7 +264,7 @@ impl Held {
         // A moment past the end of the clock never comes.
         let deadline = Instant::now().checked_add(timeout);
         let attempt = raw_lock(block).acquire(deadline);
-        LockError::after(attempt, || guard(Self::new(block)))
+        LockError::after(attempt, || guard(Self::new(Arc::clone(block))))
     }
 
     /// Whether a panic that began since it was acquired is what drops it.
@@ -269,16 +274,24 @@ impl Held {
     }
 
     /// `false` in a forked copy.
+    #[inline]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.pid == sys::pid()
+    }
+
+    /// `false` in a forked copy.
     pub(crate) fn is_held(&self) -> bool {
-        self.pid == sys::pid() && raw_lock(&self.block).is_held_by_this_thread()
+        self.is_ours() && raw_lock(&self.block).is_held_by_this_thread()
     }
 }
 
 impl Drop for Held {
     #[inline]
     fn drop(&mut self) {
-        if self.pid == sys::pid() {
-            raw_lock(&self.block).release(self.leaves_poison);
+        // A forked copy holds nothing, and may have no mapping in which to look.
+        if self.is_ours() {
+            let by_panic = self.poisons && self.is_dropped_by_panic();
+            raw_lock(&self.block).release(by_panic);
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use fd::Fd;
 pub(crate) use identity::{identity, is_alive, pid};
 pub(crate) use memory::{Mapping, memfd, page_size};
 pub(crate) use memory_limits::{available_memory, total_memory};
-pub(crate) use per_process::PerProcess;
+pub(crate) use per_process::{PerProcess, lock};
 pub(crate) use pidfd::{Ended, Pidfd, SIGKILL, SIGTERM, exit_status, signal_name};
 pub(crate) use poll::PollSet;
 pub(crate) use process::{Forked, exit_now, fork, parent_pid};

@@ -1,8 +1,8 @@
 //! Statics that a forked child does not share with its parent.
 //!
-//! Responsible for: a value for each process, made when first asked for. No system call but the one behind [`pid`].
+//! Responsible for: a value for each process, made when first asked for, and locking one. No system call but the one behind [`pid`].
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::pid;
 
@@ -50,4 +50,9 @@ impl<T: Default> PerProcess<T> {
         std::iter::successors(first, |&this| this.forked.get().map(|next| &**next))
             .map(|this| &this.value)
     }
+}
+
+/// Locks, whether or not a thread panicked with the lock held: nothing of the crate's is left half-changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -33,7 +33,7 @@ use nix::unistd::{SysconfVar, ftruncate, sysconf};
 use super::fd::Fd;
 use super::identity::pid;
 use super::memory_limits::available_memory;
-use crate::sys::PerProcess;
+use crate::sys::{PerProcess, lock};
 
 /// Makes a file of `len` bytes that lives in memory, has no name and takes no memory until written.
 ///
@@ -214,10 +214,6 @@ static HIDDEN: PerProcess<Mutex<BTreeMap<usize, usize>>> = PerProcess::new();
 
 fn hidden() -> MutexGuard<'static, BTreeMap<usize, usize>> {
     lock(HIDDEN.get())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// In a child that a process of one thread has just forked: sees to it that nothing comes to lie where the parent had
