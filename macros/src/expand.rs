@@ -205,6 +205,7 @@ fn encode(job: &JobModel, lenders: &[Ident]) -> TokenStream {
             quote!(<#ty as #passing>::encode(#local, #to)?;)
         });
     quote! {
+        #[inline]
         fn encode<'__item>(
             #item: &'__item #item_type,
             #to: &mut #door::Encoder<'__item>,
@@ -241,6 +242,7 @@ fn call(job: &JobModel) -> TokenStream {
     let turbofish = (!job.generics.is_empty()).then(|| quote!(::<#(#arguments),*>));
     let result = quote!(#function #turbofish (#(#passed),*));
     quote! {
+        #[inline]
         fn call(#from: &mut #door::Decoder<'_>) -> ::core::result::Result<Self::Output, #door::CodecError> {
             #(#steps)*
             #door::Decoder::finish(#from)?;

@@ -21,6 +21,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    #[inline]
     pub(crate) fn new(offset: u64, len: u64) -> Self {
         Self { offset, len }
     }
@@ -35,6 +36,7 @@ impl Span {
     }
 }
 
+#[inline]
 pub(crate) fn round_up(n: u64, to: u64) -> u64 {
     n.div_ceil(to) * to
 }

@@ -122,6 +122,7 @@ impl<const N: usize> Text<N> {
         self.len.store(0, Ordering::Release);
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len.load(Ordering::Relaxed) == 0
     }

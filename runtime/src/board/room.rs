@@ -30,6 +30,7 @@ impl Room {
         round_up(n_items * FAULT_LEN, ALIGN) + cells + round_up(heap_len, ALIGN)
     }
 
+    #[inline]
     pub(crate) fn new(span: Span, n_items: u32, fixed: Option<usize>) -> Self {
         Self {
             span,
@@ -44,11 +45,13 @@ impl Room {
     }
 
     /// The first `n` cells.
+    #[inline]
     pub(crate) fn cells(&self, n: u32) -> Span {
         let start = self.span.offset + round_up(u64::from(self.n_items) * FAULT_LEN, ALIGN);
         Span::new(start, u64::from(n) * self.cell_len)
     }
 
+    #[inline]
     pub(crate) fn cell(&self, item: u32) -> Span {
         Span::new(
             self.cells(item).offset + u64::from(item) * self.cell_len,
@@ -65,6 +68,7 @@ impl Room {
     }
 }
 
+#[inline]
 fn cell_len(fixed: Option<usize>) -> u64 {
     fixed.map_or(size_of::<Cell>() as u64, |len| len as u64)
 }

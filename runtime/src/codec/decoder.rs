@@ -31,6 +31,12 @@ impl<'b> Decoder<'b> {
         self.position
     }
 
+    /// Goes back to a position that it had before.
+    pub(crate) fn rewind(&mut self, position: usize) {
+        debug_assert!(position <= self.position, "only back");
+        self.position = position;
+    }
+
     /// Whether no byte is left.
     #[inline]
     pub fn is_empty(&self) -> bool {
@@ -96,10 +102,7 @@ impl<'b> Decoder<'b> {
     pub fn next_item(&mut self, fixed: Option<usize>) -> Result<Decoder<'b>, CodecError> {
         let size = match fixed {
             Some(size) => size as u64,
-            None => {
-                self.align(FRAME_ALIGN)?;
-                self.length()?
-            }
+            None => self.frame()?,
         };
         let begin = self.position;
         self.take_long(size)?;
@@ -107,6 +110,12 @@ impl<'b> Decoder<'b> {
             bytes: &self.bytes[..self.position],
             position: begin,
         })
+    }
+
+    /// The length in front of an item.
+    fn frame(&mut self) -> Result<u64, CodecError> {
+        self.align(FRAME_ALIGN)?;
+        self.length()
     }
 
     /// Moves past `n_items` items without reading them.

@@ -297,6 +297,14 @@ impl<'i> Encoder<'i> {
         }
     }
 
+    /// Appends all values, one behind the other and unframed, if they are numbers; false, and nothing is appended,
+    /// where they are not.
+    #[inline]
+    pub(crate) fn numbers<T>(&mut self, values: &'i [T]) -> bool {
+        let bytes = plain::number_bytes(values);
+        bytes.map(|bytes| self.copy_or_remember(bytes)).is_some()
+    }
+
     /// Text, or bytes of any other meaning.
     #[inline]
     pub(super) fn bytes(&mut self, bytes: &'i [u8]) {
@@ -309,6 +317,10 @@ impl<'i> Encoder<'i> {
     fn list(&mut self, ListBytes { bytes, element }: ListBytes<'i>) {
         self.length((bytes.len() / element.size) as u64);
         self.align(element.align);
+        self.copy_or_remember(bytes);
+    }
+
+    fn copy_or_remember(&mut self, bytes: &'i [u8]) {
         if bytes.len() < REMEMBERED_FROM {
             self.buffer.extend_from_slice(bytes);
         } else {

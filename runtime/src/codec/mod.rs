@@ -98,6 +98,14 @@ pub(crate) fn number_bytes<T>(value: &T) -> Option<&[u8]> {
     plain::number_bytes(std::slice::from_ref(value))
 }
 
+/// The numbers that `bytes` are, one behind the other, if `T` is a number and there is a whole number of them.
+#[inline]
+pub(crate) fn numbers<T>(bytes: &[u8]) -> Option<Vec<T>> {
+    let size = plain::number_size::<T>()?;
+    let is_whole = bytes.len().is_multiple_of(size);
+    is_whole.then(|| plain::list_from_bytes::<Vec<T>>(bytes)?.ok())?
+}
+
 /// The number of bytes of values one after another, where every one of them has a fixed size.
 #[inline]
 pub fn total_size<const N: usize>(sizes: [Option<usize>; N]) -> Option<usize> {

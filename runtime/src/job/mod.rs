@@ -101,6 +101,14 @@ pub(crate) fn encode_item<'i, J: Job<Item>, Item>(
     encoded.inspect_err(|_| to.abandon_item())
 }
 
+/// Adds all items at once where they are numbers, which is what a job of one such parameter takes.
+pub(crate) fn encode_numbers<'i, J: Job<Item>, Item>(
+    items: &'i [Item],
+    to: &mut Encoder<'i>,
+) -> bool {
+    J::fixed_input() == Some(size_of::<Item>()) && to.numbers(items)
+}
+
 /// Encodes the arguments of a single call.
 pub(crate) fn encode_call<'i, J: Job<Item>, Item>(
     args: &'i Item,

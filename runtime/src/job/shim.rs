@@ -6,7 +6,7 @@
 use std::any::type_name;
 
 use super::Job;
-use crate::codec::{CodecError, Decoder, fixed_size};
+use crate::codec::{CodecError, Decoder};
 use crate::error::{Error, ErrorKind};
 use crate::fingerprint::fingerprint;
 use crate::sys::image;
@@ -19,22 +19,10 @@ pub(crate) type Shim = fn(&mut Chunk<'_>);
 pub(crate) type Initializer = fn(Decoder<'_>, u64) -> Result<(), CodecError>;
 
 fn run_chunk<J: Job<Item>, Item>(chunk: &mut Chunk<'_>) {
-    let (fixed_input, fixed_output) = (J::fixed_input(), fixed_size::<J::Output>());
-    let is_right = chunk.is_for(hash::<J, Item>());
-    while let Some(mut item) = chunk.next_item(fixed_input) {
-        let result = if is_right {
-            J::call(&mut item)
-        } else {
-            Err(wrong_job::<J>())
-        };
-        match result {
-            Ok(result) => {
-                chunk.put(&result, fixed_output);
-                drop(result);
-                chunk.see_off();
-            }
-            Err(error) => chunk.put_error(&error),
-        }
+    if chunk.is_for(hash::<J, Item>()) {
+        chunk.run(J::fixed_input(), J::call);
+    } else {
+        chunk.refuse(&wrong_job::<J>());
     }
 }
 

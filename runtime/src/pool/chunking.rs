@@ -20,7 +20,9 @@ pub(super) struct Chunking {
     fixed: Option<usize>,
     max_items: usize,
     n_workers: usize,
-    nanos_per_item: Option<f64>,
+    /// Nanoseconds that items took, and how many items: each task counts half as much as the next one.
+    busy: f64,
+    n_items: f64,
     bytes_per_result: f64,
 }
 
@@ -38,23 +40,26 @@ impl Chunking {
             fixed,
             max_items,
             n_workers,
-            nanos_per_item: None,
+            busy: 0.0,
+            n_items: 0.0,
             bytes_per_result: 64.0,
         }
     }
 
-    /// Items for the next task; `remaining` are known to follow.
-    pub(super) fn next_len(&self, remaining: Option<usize>) -> usize {
+    /// Items for the next task, each of so many bytes; `remaining` are known to follow.
+    pub(super) fn next_len(&self, remaining: Option<usize>, item_size: usize) -> usize {
         if let Some(fixed) = self.fixed {
             return fixed;
         }
-        let Some(nanos) = self.nanos_per_item else {
+        let Some(nanos) = self.nanos_per_item() else {
             return 1;
         };
         let full = (TARGET / nanos) as usize;
         let shortest = (SHORTEST / nanos) as usize;
         let fair = remaining.map_or(usize::MAX, |remaining| remaining / (2 * self.n_workers));
-        full.min(fair.max(shortest)).clamp(1, self.max_items)
+        let fits = MAX_BYTES.div_ceil(item_size.max(1));
+        full.min(fair.max(shortest))
+            .clamp(1, self.max_items.min(fits))
     }
 
     /// Whether a task of so many bytes should take no further item.
@@ -70,7 +75,12 @@ impl Chunking {
 
     /// Whether items may print: what they print is then flushed one by one.
     pub(super) fn flush_each(&self) -> bool {
-        self.nanos_per_item.is_none_or(|nanos| nanos > QUICK)
+        self.nanos_per_item().is_none_or(|nanos| nanos > QUICK)
+    }
+
+    /// `None` until the first measurement is there.
+    fn nanos_per_item(&self) -> Option<f64> {
+        (self.n_items > 0.0).then(|| (self.busy / self.n_items).max(0.1))
     }
 
     /// A task of so many items took so long and gave so many bytes.
@@ -78,14 +88,12 @@ impl Chunking {
         if n_items == 0 {
             return;
         }
-        let n = n_items as f64;
-        let (nanos, bytes) = (
-            (busy.as_nanos() as f64 / n).max(0.1),
-            result_bytes as f64 / n,
-        );
-        // Half new, half old: quick to follow, slow to be fooled by one item.
-        self.nanos_per_item = Some(self.nanos_per_item.map_or(nanos, |old| (old + nanos) / 2.0));
-        self.bytes_per_result = ((self.bytes_per_result + bytes) / 2.0).max(16.0);
+        let n_items = n_items as f64;
+        // Half new, half old, and by item: quick to follow, slow to be fooled by a few.
+        self.busy = self.busy / 2.0 + busy.as_nanos() as f64;
+        self.n_items = self.n_items / 2.0 + n_items;
+        self.bytes_per_result =
+            ((self.bytes_per_result + result_bytes as f64 / n_items) / 2.0).max(16.0);
     }
 }
 
@@ -96,12 +104,12 @@ mod tests {
     #[test]
     fn tasks_grow_to_a_millisecond_and_shrink_towards_the_end() {
         let mut chunking = Chunking::new(None, 2, 0);
-        assert_eq!(chunking.next_len(Some(1000)), 1);
+        assert_eq!(chunking.next_len(Some(1000), 8), 1);
         chunking.learn(1, Duration::from_micros(10), 8);
-        assert_eq!(chunking.next_len(None), 100);
-        assert_eq!(chunking.next_len(Some(100)), 25);
+        assert_eq!(chunking.next_len(None, 8), 100);
+        assert_eq!(chunking.next_len(Some(100), 8), 25);
         assert_eq!(
-            chunking.next_len(Some(2)),
+            chunking.next_len(Some(2), 8),
             5,
             "no shorter than is worth handing over"
         );
@@ -111,16 +119,16 @@ mod tests {
     fn slow_items_go_one_by_one_and_a_fixed_size_is_kept() {
         let mut chunking = Chunking::new(None, 2, 0);
         chunking.learn(1, Duration::from_secs(1), 8);
-        assert_eq!(chunking.next_len(Some(1000)), 1);
+        assert_eq!(chunking.next_len(Some(1000), 8), 1);
         let mut chunking = Chunking::new(Some(7), 2, 0);
         chunking.learn(7, Duration::from_nanos(7), 8);
-        assert_eq!(chunking.next_len(Some(3)), 7);
+        assert_eq!(chunking.next_len(Some(3), 8), 7);
     }
 
     #[test]
     fn a_task_is_never_more_than_a_worker_may_do() {
         let mut chunking = Chunking::new(None, 2, 10);
         chunking.learn(1, Duration::from_nanos(1), 8);
-        assert_eq!(chunking.next_len(None), 10);
+        assert_eq!(chunking.next_len(None, 8), 10);
     }
 }

@@ -11,10 +11,10 @@ use std::time::Duration;
 use super::Pool;
 use super::chunking::Chunking;
 use crate::board::TaskId;
-use crate::codec::{Encoder, Passengers, fixed_size};
+use crate::codec::{CodecError, Encoder, Passengers, fixed_size};
 use crate::dispatch::{Failure, Mailbox, NewTask, Refused, Verdicts};
 use crate::error::{Error, JobError};
-use crate::job::{Job, encode_item, hash, see_off, shim_offset};
+use crate::job::{Job, encode_item, encode_numbers, hash, see_off, shim_offset};
 
 /// What a map was told beside its job and items; `None` leaves the choice to the job's defaults and the pool.
 #[derive(Clone, Copy, Debug, Default)]
@@ -182,13 +182,16 @@ impl<I: Iterator> Source<I> {
         }
     }
 
-    fn next(&mut self) -> Option<I::Item> {
-        if self.ended {
-            return None;
+    /// Appends the next `n_items` items, or as many as there are.
+    fn pull(&mut self, n_items: usize, to: &mut Vec<I::Item>) {
+        // The vector reserves what the iterator promises, and an iterator may promise anything.
+        const STEP: usize = 1024;
+        let end = to.len() + n_items;
+        while to.len() < end && !self.ended {
+            let next_end = end.min(to.len() + STEP);
+            to.extend(self.items.by_ref().take(next_end - to.len()));
+            self.ended = to.len() < next_end;
         }
-        let item = self.items.next();
-        self.ended = item.is_none();
-        item
     }
 
     fn remaining(&self) -> Option<usize> {
@@ -217,8 +220,10 @@ struct Map<'pool, J: Job<Item>, Item> {
     ends_at_failure: bool,
     /// The first chunk with a failure that is known, if so.
     failed: Option<u64>,
+    /// Allocations for the items of the next task and for their bytes.
+    chunk: Vec<Item>,
     buffer: Vec<u8>,
-    job: PhantomData<fn(Item) -> J>,
+    job: PhantomData<fn() -> J>,
 }
 
 impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
@@ -240,6 +245,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             n_taken: 0,
             ends_at_failure: false,
             failed: None,
+            chunk: Vec::new(),
             buffer: Vec::new(),
             job: PhantomData,
         })
@@ -268,47 +274,26 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     fn feed<I: Iterator<Item = Item>>(&mut self, items: &mut Source<I>) -> Result<(), Error> {
         let window = 3 * self.pool.workers();
         while self.on_board.len() < window && !items.ended && self.failed.is_none() {
-            let mut chunk = self.pull(items);
+            let mut chunk = std::mem::take(&mut self.chunk);
+            let n_items = self.chunking.next_len(items.remaining(), size_of::<Item>());
+            items.pull(n_items, &mut chunk);
             while !chunk.is_empty() {
                 let (n_sent, passengers) = self.send(&chunk)?;
                 // At once: the next task may have to wait for this one, and this one for what its items let go of.
                 see_off(passengers, chunk.drain(..n_sent));
             }
+            self.chunk = chunk;
             self.pool.dispatch.drain();
             self.collect();
         }
         Ok(())
     }
 
-    /// Takes the items of the next task from the caller's iterator.
-    fn pull<I: Iterator<Item = Item>>(&self, items: &mut Source<I>) -> Vec<Item> {
-        let wanted = self.chunking.next_len(items.remaining());
-        let mut chunk = Vec::with_capacity(wanted.min(1024));
-        while chunk.len() < wanted
-            && !self.chunking.is_full(size_of_val(&chunk[..]))
-            && let Some(item) = items.next()
-        {
-            chunk.push(item);
-        }
-        chunk
-    }
-
     /// Encodes items from the front of `items` and puts them on the board; returns how many, and what travels beside
     /// them.
     fn send(&mut self, items: &[Item]) -> Result<(usize, Passengers), Error> {
         let mut encoder = Encoder::with_buffer(std::mem::take(&mut self.buffer));
-        let mut n_items = 0;
-        let mut refused = None;
-        for item in items {
-            if let Err(error) = encode_item::<J, Item>(item, &mut encoder) {
-                refused = Some(error);
-                break;
-            }
-            n_items += 1;
-            if self.chunking.is_full(encoder.len()) {
-                break;
-            }
-        }
+        let (mut n_items, refused) = self.encode(items, &mut encoder);
         if n_items > 0 {
             let task = NewTask {
                 heap_len: self.chunking.heap_len(n_items),
@@ -341,6 +326,27 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             n_items += 1;
         }
         Ok((n_items, passengers))
+    }
+
+    /// Encodes items from the front of `items`, as many as make a task; returns how many, and why the next one cannot
+    /// be sent.
+    fn encode<'i>(
+        &self,
+        items: &'i [Item],
+        encoder: &mut Encoder<'i>,
+    ) -> (usize, Option<CodecError>) {
+        if encode_numbers::<J, Item>(items, encoder) {
+            return (items.len(), None);
+        }
+        for (n_before, item) in items.iter().enumerate() {
+            if n_before > 0 && self.chunking.is_full(encoder.len()) {
+                return (n_before, None);
+            }
+            if let Err(error) = encode_item::<J, Item>(item, encoder) {
+                return (n_before, Some(error));
+            }
+        }
+        (items.len(), None)
     }
 
     /// Decodes what has come back.

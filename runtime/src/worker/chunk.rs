@@ -12,7 +12,7 @@ use crate::board::{
     AtomicU64, Board, Fault, FaultKind, Log, Ordering, Room, Span, TaskId, TaskRow, Try,
     WorkerRecord, fence,
 };
-use crate::codec::{CodecError, Decoder, Encoder, Passengers, number_bytes};
+use crate::codec::{CodecError, Decoder, Encoder, Passengers, fixed_size, number_bytes};
 use crate::sys::{self, PanicReport};
 
 /// The items of a task from the first one without a verdict.
@@ -26,8 +26,8 @@ pub struct Chunk<'board> {
     n_items: u32,
     next: u32,
     rest: Decoder<'board>,
-    /// Where the present item begins, for a second try.
-    item: Decoder<'board>,
+    /// Where in the input the present item begins, for a second try.
+    item: usize,
     positioned: bool,
     guarded: bool,
     flush_each: bool,
@@ -65,8 +65,8 @@ impl<'board> Chunk<'board> {
             room: Span::new(load(&row.room_offset), load(&row.room_len)),
             n_items: row.n_items.load(Ordering::Relaxed),
             next: row.progress.done.load(Ordering::Relaxed),
-            rest: input.clone(),
-            item: input,
+            rest: input,
+            item: 0,
             positioned: false,
             guarded: row.guarded.load(Ordering::Relaxed) != 0,
             flush_each: row.flush_each.load(Ordering::Relaxed) != 0,
@@ -83,9 +83,40 @@ impl<'board> Chunk<'board> {
         self.row.job.load(Ordering::Relaxed) == job
     }
 
-    /// Begins the next item; `None` when the worker is to stop here.
+    /// Runs the items by `call`, from the first one without a verdict to the end, or until the worker is to stop.
+    ///
+    /// Inlined with all that it calls for each item, so that what is the same for all items of a job is decided once,
+    /// by the compiler.
     #[inline]
-    pub(crate) fn next_item(&mut self, fixed_input: Option<usize>) -> Option<Decoder<'board>> {
+    pub(crate) fn run<R: ByValue>(
+        &mut self,
+        fixed_input: Option<usize>,
+        call: impl Fn(&mut Decoder<'board>) -> Result<R, CodecError>,
+    ) {
+        let room = Room::new(self.room, self.n_items, fixed_size::<R>());
+        self.position(fixed_input);
+        while self.begin() {
+            let item = self.rest.next_item(fixed_input);
+            match item.and_then(|mut item| call(&mut item)) {
+                Ok(result) => {
+                    self.put(&result, &room);
+                    drop(result);
+                    self.see_off();
+                }
+                Err(error) => self.put_error(&error),
+            }
+        }
+    }
+
+    /// Refuses every item: what should run them is not there.
+    pub(crate) fn refuse(&mut self, error: &CodecError) {
+        while self.begin() {
+            self.put_error(error);
+        }
+    }
+
+    /// Moves past the items that had their verdict when this worker took the task.
+    fn position(&mut self, fixed_input: Option<usize>) {
         if !self.positioned {
             self.positioned = true;
             if self
@@ -96,47 +127,41 @@ impl<'board> Chunk<'board> {
                 self.rest = Decoder::new(&[]);
             }
         }
+    }
+
+    /// Begins the next item; false when the worker is to stop here.
+    #[inline]
+    fn begin(&mut self) -> bool {
         let progress = &self.row.progress;
-        loop {
-            if self.next >= self.n_items
-                || self.quota == 0
-                || progress.stop.load(Ordering::Relaxed) != 0
-            {
-                return None;
-            }
-            if self.guarded {
-                progress.guard.raise(self.this_try());
-                // SeqCst: pairs with the store of `stop` in `Desk::stop`.
-                fence(Ordering::SeqCst);
-                if progress.stop.load(Ordering::Relaxed) != 0 {
-                    self.lower_guard();
-                    return None;
-                }
-            }
-            self.quota -= 1;
-            // Release, like every store of the progress: the supervisor of a dead worker reads it.
-            progress.started.store(self.next + 1, Ordering::Release);
-            self.item = self.rest.clone();
-            match self.rest.next_item(fixed_input) {
-                Ok(item) => return Some(item),
-                Err(error) => self.put_error(&error),
-            }
+        let is_over = self.next >= self.n_items || self.quota == 0;
+        if is_over || progress.stop.load(Ordering::Relaxed) != 0 {
+            return false;
         }
+        if self.guarded && !self.raise_guard() {
+            return false;
+        }
+        self.quota -= 1;
+        // Release, like every store of the progress: the supervisor of a dead worker reads it.
+        progress.started.store(self.next + 1, Ordering::Release);
+        self.item = self.rest.position();
+        true
     }
 
     /// The present item has a result.
     #[inline]
-    pub(crate) fn put<R: ByValue>(&mut self, result: &R, fixed_output: Option<usize>) {
-        let room = Room::new(self.room, self.n_items, fixed_output);
-        if let Some(number) = number_bytes(result)
-            && self.board.write(room.cell(self.next).offset, number)
-        {
-            return self.count();
+    fn put<R: ByValue>(&mut self, result: &R, room: &Room) {
+        match number_bytes(result) {
+            Some(number) if self.board.write(room.cell(self.next).offset, number) => self.count(),
+            _ => self.encode_and_put(result, room),
         }
+    }
+
+    #[inline(never)]
+    fn encode_and_put<R: ByValue>(&mut self, result: &R, room: &Room) {
         let mut encoder = Encoder::with_buffer(std::mem::take(&mut self.buffer)).giving(self.tag);
         let stored = match R::encode(result, &mut encoder) {
-            Ok(()) if fixed_output.is_some() => self.fill(room.cell(self.next), &encoder),
-            Ok(()) => self.store(&room, &encoder),
+            Ok(()) if fixed_size::<R>().is_some() => self.fill(room.cell(self.next), &encoder),
+            Ok(()) => self.store(room, &encoder),
             Err(error) => Err(error.to_string()),
         };
         if stored.is_err() {
@@ -155,14 +180,15 @@ impl<'board> Chunk<'board> {
 
     /// The last result has been dropped: what travels beside it may go.
     #[inline]
-    pub(crate) fn see_off(&mut self) {
-        for passenger in self.passengers.drain(..) {
+    fn see_off(&mut self) {
+        while let Some(passenger) = self.passengers.pop() {
             passenger.depart();
         }
     }
 
     /// The present item's arguments or result did not pass the codec.
-    pub(crate) fn put_error(&mut self, error: &CodecError) {
+    #[cold]
+    fn put_error(&mut self, error: &CodecError) {
         self.fault(FaultKind::Codec, error.to_string().as_bytes());
     }
 
@@ -182,7 +208,7 @@ impl<'board> Chunk<'board> {
             progress.attempt.store(attempt + 1, Ordering::Relaxed);
             // Between two tries the item has not begun: the worker may be out of quota.
             progress.started.store(self.next, Ordering::Release);
-            self.rest = self.item.clone();
+            self.rest.rewind(self.item);
             return;
         }
         let mut encoder = Encoder::with_buffer(Vec::new());
@@ -213,6 +239,19 @@ impl<'board> Chunk<'board> {
         }
     }
 
+    /// From here on the supervisor may end the item; false where no further item is to begin.
+    fn raise_guard(&self) -> bool {
+        let progress = &self.row.progress;
+        progress.guard.raise(self.this_try());
+        // SeqCst: pairs with the store of `stop` in `Desk::stop`.
+        fence(Ordering::SeqCst);
+        let goes_on = progress.stop.load(Ordering::Relaxed) == 0;
+        if !goes_on {
+            self.lower_guard();
+        }
+        goes_on
+    }
+
     fn this_try(&self) -> Try {
         let attempt = self.row.progress.attempt.load(Ordering::Relaxed);
         Try {
@@ -223,7 +262,6 @@ impl<'board> Chunk<'board> {
     }
 
     /// The present item ends here, unless the supervisor has ended it already.
-    #[inline]
     fn lower_guard(&self) {
         if self.guarded && !self.row.progress.guard.lower(self.this_try()) {
             wait_for_the_end();
@@ -235,7 +273,9 @@ impl<'board> Chunk<'board> {
         if self.flush_each {
             sys::flush_stdio();
         }
-        self.lower_guard();
+        if self.guarded {
+            self.lower_guard();
+        }
         let progress = &self.row.progress;
         if !self.record.words.is_empty() {
             // Of a panic that the job dealt with by itself.
@@ -399,10 +439,10 @@ mod tests {
         };
         let mut chunk = Chunk::new(&board, record, log.unwrap(), id, 77, 2).unwrap();
         for (len, is_given) in [(100_000, false), (100, true)] {
-            assert!(chunk.next_item(Some(0)).is_some());
+            assert!(chunk.begin());
             let array = Array::zeroed(1).unwrap();
             let result: Results = (vec![array.clone()], vec![0; len]);
-            chunk.put(&result, None);
+            chunk.put(&result, &Room::new(chunk.room, chunk.n_items, None));
             drop(result);
             chunk.see_off();
             // Refused while a name is on its way.

@@ -23,7 +23,7 @@ pub use chunk::Chunk;
 pub(crate) use chunk::write_fault;
 
 use crate::board::{Board, Ordering, Phase, Span, TaskId, WorkerIndex, WorkerRecord};
-use crate::codec::Decoder;
+use crate::codec::{CodecError, Decoder};
 use crate::job::Shim;
 use crate::supervisor::Terms;
 use crate::sys::{self, Context, PanicReport};
@@ -204,7 +204,9 @@ fn work(birth: &Birth<'_>, record: &WorkerRecord, task: TaskId, quota: &mut u64)
                     chunk.put_panic(&panic_report(payload));
                 }
             }
-            None => refuse_all(&mut chunk),
+            None => chunk.refuse(&CodecError::new(
+                "the job's function is not in this program's image",
+            )),
         }
         chunk.flush();
         *quota = chunk.quota();
@@ -229,14 +231,6 @@ fn work(birth: &Birth<'_>, record: &WorkerRecord, task: TaskId, quota: &mut u64)
         record.set_current(None);
     }
     n_panics > 0
-}
-
-/// The row's shim is no function of this program.
-fn refuse_all(chunk: &mut Chunk<'_>) {
-    let error = crate::codec::CodecError::new("the job's function is not in this program's image");
-    while chunk.next_item(Some(0)).is_some() {
-        chunk.put_error(&error);
-    }
 }
 
 fn shim_at(offset: i64) -> Option<Shim> {

@@ -114,11 +114,13 @@ impl Mapping {
     }
 
     /// The address of the first byte, the start of a page.
+    #[inline]
     pub(crate) fn base(&self) -> NonNull<u8> {
         self.base
     }
 
     /// In bytes.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len.get()
     }
