@@ -422,6 +422,7 @@ fn it_is_killed_again_and_again_while_threads_work() {
     let _test = begin();
     let n_rounds = AtomicU32::new(0);
     let n_done = AtomicU32::new(0);
+    let mut killed = None;
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -445,12 +446,16 @@ fn it_is_killed_again_and_again_while_threads_work() {
             let of_default_pool = pool_map!(procession_tests::parent_pid, [()]);
             if let Ok(pids) = of_default_pool {
                 processes::send(pids[0], Signal::SIGKILL);
+                killed = Some(pids[0]);
             }
             wait_for("a map", || n_done.load(Ordering::Relaxed) > before);
             n_rounds.fetch_add(1, Ordering::Relaxed);
         }
     });
-    // The last supervisor that was killed may take a moment to end.
+    // The last supervisor that was killed may take a moment to end, and a map may work until then.
+    wait_for("its end", || {
+        killed.is_none_or(|pid| !processes::is_alive(pid))
+    });
     wait_for("a map that works", || {
         pool_map!(square, 0..100).is_ok_and(|results| results.len() == 100)
     });

@@ -1,7 +1,7 @@
 //! How many items go into one task.
 //!
 //! One item each until a first measurement is there, then as many as fill about a millisecond by the measured
-//! rate, fewer towards the end where the end is known, so that no worker is left alone with a long tail.
+//! rate of the last items, fewer towards the end where the end is known, so that no worker is left alone with a long tail.
 //! Bounded in items, which bounds the room of a task, and in bytes, which keeps a task in the cache.
 
 use std::time::Duration;
@@ -60,6 +60,15 @@ impl Chunking {
         let fits = MAX_BYTES.div_ceil(item_size.max(1));
         full.min(fair.max(shortest))
             .clamp(1, self.max_items.min(fits))
+    }
+
+    /// Tasks to have on the board at a time: enough that no worker waits for the caller, and so many of the shortest
+    /// that the caller need not wake up for each.
+    pub(super) fn window(&self) -> usize {
+        const MOST: usize = 32;
+        let nanos =
+            self.nanos_per_item().unwrap_or(TARGET) * self.fixed.unwrap_or(MAX_ITEMS) as f64;
+        ((SHORTEST / nanos) as usize).clamp(3, MOST) * self.n_workers
     }
 
     /// Whether a task of so many bytes should take no further item.
@@ -123,6 +132,36 @@ mod tests {
         let mut chunking = Chunking::new(Some(7), 2, 0);
         chunking.learn(7, Duration::from_nanos(7), 8);
         assert_eq!(chunking.next_len(Some(3), 8), 7);
+    }
+
+    #[test]
+    fn a_task_of_many_items_says_more_than_one_of_few() {
+        let mut chunking = Chunking::new(None, 2, 0);
+        chunking.learn(1, Duration::from_micros(1), 8);
+        chunking.learn(1000, Duration::from_micros(100), 8);
+        assert!(chunking.next_len(None, 8) > 9900, "100 ns each, not 550");
+    }
+
+    #[test]
+    fn a_task_holds_no_more_bytes_than_suit_the_cache() {
+        let mut chunking = Chunking::new(None, 2, 0);
+        chunking.learn(1, Duration::from_nanos(1), 8);
+        assert_eq!(chunking.next_len(None, 1000), MAX_BYTES.div_ceil(1000));
+        assert_eq!(chunking.next_len(None, 0), MAX_ITEMS);
+    }
+
+    #[test]
+    fn many_tasks_are_on_the_board_only_where_they_are_short() {
+        let window = |fixed, nanos| {
+            let mut chunking = Chunking::new(fixed, 2, 0);
+            chunking.learn(1, Duration::from_nanos(nanos), 8);
+            chunking.window()
+        };
+        assert_eq!(Chunking::new(Some(1), 2, 0).window(), 6, "nothing is known");
+        assert_eq!(window(Some(1), 1_000_000), 6);
+        assert_eq!(window(Some(1), 5_000), 20);
+        assert_eq!(window(Some(1), 100), 64);
+        assert_eq!(window(None, 5), 6, "tasks are as long as suits them");
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! One map: items in, chunk by chunk; verdicts out, in order.
 //!
 //! The calling thread feeds and collects by itself; there is no thread behind it. It keeps a few tasks per
-//! worker on the board, never more, so an iterator is pulled only as fast as its items are worked off.
+//! worker on the board, more only of very short ones, so an iterator is pulled only as fast as its items are worked
+//! off.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Pool;
 use super::chunking::Chunking;
+use super::source::Source;
 use crate::board::TaskId;
 use crate::codec::{CodecError, Encoder, Passengers, fixed_size};
 use crate::dispatch::{Failure, Mailbox, NewTask, Refused, Verdicts};
@@ -168,40 +170,13 @@ pub(super) fn run_each<J: Job<Item>, Item>(
     Ok(verdicts)
 }
 
-/// The caller's iterator, and whether it has ended: it is not asked again after that.
-struct Source<I> {
-    items: I,
-    ended: bool,
-}
-
-impl<I: Iterator> Source<I> {
-    fn new(items: I) -> Self {
-        Self {
-            items,
-            ended: false,
-        }
-    }
-
-    /// Appends the next `n_items` items, or as many as there are.
-    fn pull(&mut self, n_items: usize, to: &mut Vec<I::Item>) {
-        // The vector reserves what the iterator promises, and an iterator may promise anything.
-        const STEP: usize = 1024;
-        let end = to.len() + n_items;
-        while to.len() < end && !self.ended {
-            let next_end = end.min(to.len() + STEP);
-            to.extend(self.items.by_ref().take(next_end - to.len()));
-            self.ended = to.len() < next_end;
-        }
-    }
-
-    fn remaining(&self) -> Option<usize> {
-        self.items.size_hint().1
-    }
-
-    /// How much to reserve for results: an iterator may promise anything.
-    fn len_hint(&self) -> usize {
-        self.items.size_hint().0.min(1 << 20)
-    }
+/// Where a chunk has got to.
+enum Chunk<R> {
+    OnBoard(TaskId),
+    /// It has come back, and waits for the chunks before it.
+    Arrived(Verdicts<R>),
+    /// Nobody wants it any more.
+    Abandoned,
 }
 
 /// A map on its way. Dropped before its end, it cancels what has not begun.
@@ -210,18 +185,16 @@ struct Map<'pool, J: Job<Item>, Item> {
     terms: CallTerms,
     chunking: Chunking,
     mailbox: Arc<Mailbox>,
-    /// Tasks on the board, by the number of their chunk.
-    on_board: BTreeMap<u64, TaskId>,
-    /// Chunks that have come back and wait for one before them.
-    arrived: BTreeMap<u64, Verdicts<J::Output>>,
-    n_published: u64,
+    /// The chunks from number `n_taken` on, in order.
+    chunks: VecDeque<Chunk<J::Output>>,
     n_taken: u64,
+    n_on_board: usize,
     /// Whether nothing after a failed item is wanted.
     ends_at_failure: bool,
-    /// The first chunk with a failure that is known, if so.
-    failed: Option<u64>,
+    /// Whether a failure is known after which nothing is wanted.
+    has_failed: bool,
     /// Allocations for the items of the next task and for their bytes.
-    chunk: Vec<Item>,
+    pulled: Vec<Item>,
     buffer: Vec<u8>,
     job: PhantomData<fn() -> J>,
 }
@@ -239,13 +212,12 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             terms,
             chunking: Chunking::new(options.chunk_size, pool.workers(), pool.defaults.max_jobs),
             mailbox: Arc::default(),
-            on_board: BTreeMap::new(),
-            arrived: BTreeMap::new(),
-            n_published: 0,
+            chunks: VecDeque::new(),
             n_taken: 0,
+            n_on_board: 0,
             ends_at_failure: false,
-            failed: None,
-            chunk: Vec::new(),
+            has_failed: false,
+            pulled: Vec::new(),
             buffer: Vec::new(),
             job: PhantomData,
         })
@@ -259,12 +231,13 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         loop {
             self.collect();
             self.feed(items)?;
-            if let Some(verdicts) = self.arrived.remove(&self.n_taken) {
-                self.n_taken += 1;
-                return Ok(Some(verdicts));
-            }
-            if self.on_board.is_empty() {
-                return Ok(None);
+            match self.chunks.pop_front() {
+                Some(Chunk::Arrived(verdicts)) => {
+                    self.n_taken += 1;
+                    return Ok(Some(verdicts));
+                }
+                Some(other) => self.chunks.push_front(other),
+                None => return Ok(None),
             }
             self.pool.dispatch.wait_until(|| !self.mailbox.is_empty());
         }
@@ -272,20 +245,31 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
 
     /// Keeps the workers supplied.
     fn feed<I: Iterator<Item = Item>>(&mut self, items: &mut Source<I>) -> Result<(), Error> {
-        let window = 3 * self.pool.workers();
-        while self.on_board.len() < window && !items.ended && self.failed.is_none() {
-            let mut chunk = std::mem::take(&mut self.chunk);
-            let n_items = self.chunking.next_len(items.remaining(), size_of::<Item>());
-            items.pull(n_items, &mut chunk);
-            while !chunk.is_empty() {
-                let (n_sent, passengers) = self.send(&chunk)?;
-                // At once: the next task may have to wait for this one, and this one for what its items let go of.
-                see_off(passengers, chunk.drain(..n_sent));
+        while self.wants_more() && !items.ended {
+            while self.wants_more() && !items.ended {
+                self.send_next(items)?;
             }
-            self.chunk = chunk;
             self.pool.dispatch.drain();
             self.collect();
         }
+        Ok(())
+    }
+
+    fn wants_more(&self) -> bool {
+        self.n_on_board < self.chunking.window() && !self.has_failed
+    }
+
+    /// Pulls items from the caller's iterator and puts them on the board, in one task where they fit one.
+    fn send_next<I: Iterator<Item = Item>>(&mut self, items: &mut Source<I>) -> Result<(), Error> {
+        let mut pulled = std::mem::take(&mut self.pulled);
+        let n_items = self.chunking.next_len(items.remaining(), size_of::<Item>());
+        items.pull(n_items, &mut pulled);
+        while !pulled.is_empty() {
+            let (n_sent, passengers) = self.send(&pulled)?;
+            // At once: the next task may have to wait for this one, and this one for what its items let go of.
+            see_off(passengers, pulled.drain(..n_sent));
+        }
+        self.pulled = pulled;
         Ok(())
     }
 
@@ -299,19 +283,19 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
                 heap_len: self.chunking.heap_len(n_items),
                 flush_each: self.chunking.flush_each(),
                 ends_at_fault: self.ends_at_failure,
-                tag: self.n_published,
+                tag: self.n_taken + self.chunks.len() as u64,
                 ..self
                     .terms
                     .task::<J, Item>(&encoder, n_items as u32, &self.mailbox)
             };
             match self.pool.dispatch.publish(&task) {
-                Ok(task) => self.on_board.insert(self.n_published, task),
+                Ok(task) => self.chunks.push_back(Chunk::OnBoard(task)),
                 Err(Refused::TooLarge { .. }) if n_items > 1 => {
                     return self.send(&items[..n_items / 2]);
                 }
                 Err(refused) => return Err(refused.into()),
-            };
-            self.n_published += 1;
+            }
+            self.n_on_board += 1;
         }
         let passengers = encoder.take_passengers();
         self.buffer = encoder.into_buffer();
@@ -321,8 +305,11 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
                 error: JobError::from(error),
                 worker_pid: None,
             };
-            self.keep(self.n_published, Verdicts::of_failure(failure));
-            self.n_published += 1;
+            self.chunks
+                .push_back(Chunk::Arrived(Verdicts::of_failure(failure)));
+            if self.ends_at_failure {
+                self.fail(self.chunks.len() - 1);
+            }
             n_items += 1;
         }
         Ok((n_items, passengers))
@@ -354,27 +341,38 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         for (chunk, outcome) in self.mailbox.take() {
             self.chunking
                 .learn(outcome.n_items(), outcome.busy, outcome.result_bytes());
-            self.on_board.remove(&chunk);
-            self.keep(chunk, outcome.verdicts());
+            let place = (chunk - self.n_taken) as usize;
+            if !matches!(self.chunks[place], Chunk::OnBoard(_)) {
+                continue;
+            }
+            self.n_on_board -= 1;
+            let verdicts = outcome.verdicts();
+            let has_failed = !verdicts.failures.is_empty();
+            self.chunks[place] = Chunk::Arrived(verdicts);
+            if has_failed && self.ends_at_failure {
+                self.fail(place);
+            }
         }
     }
 
-    fn keep(&mut self, chunk: u64, verdicts: Verdicts<J::Output>) {
-        if self.ends_at_failure && !verdicts.failures.is_empty() {
-            let first = self.failed.map_or(chunk, |failed| failed.min(chunk));
-            self.failed = Some(first);
-            for task in self.on_board.split_off(&first).into_values() {
+    /// A chunk holds a failure: nothing behind it is wanted.
+    fn fail(&mut self, place: usize) {
+        self.has_failed = true;
+        for chunk in self.chunks.range_mut(place + 1..) {
+            if let Chunk::OnBoard(task) = std::mem::replace(chunk, Chunk::Abandoned) {
+                self.n_on_board -= 1;
                 self.pool.dispatch.abandon(task);
             }
         }
-        self.arrived.insert(chunk, verdicts);
     }
 }
 
 impl<J: Job<Item>, Item> Drop for Map<'_, J, Item> {
     fn drop(&mut self) {
-        for task in self.on_board.values() {
-            self.pool.dispatch.abandon(*task);
+        for chunk in &self.chunks {
+            if let Chunk::OnBoard(task) = chunk {
+                self.pool.dispatch.abandon(*task);
+            }
         }
     }
 }

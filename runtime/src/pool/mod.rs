@@ -8,6 +8,7 @@ mod builder;
 mod chunking;
 mod handle;
 mod map;
+mod source;
 mod stats;
 
 use std::fmt;

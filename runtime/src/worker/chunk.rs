@@ -1,12 +1,13 @@
 //! The worker's view of one task: the items it still has to do, and where their verdicts go.
 //!
-//! The shim of a job loops over a chunk; see [`crate::job`]. Each item is counted as begun before its
+//! The shim of a job is the loop here, [`Chunk::run`], made for that job; see [`crate::job`]. Each item is counted as begun before its
 //! arguments are read and as done when its verdict lies in the task's room, so that a death at any
 //! instruction leaves the supervisor an exact account.
 
 use std::fmt;
 use std::time::Duration;
 
+use super::fault::write_fault;
 use crate::argument::ByValue;
 use crate::board::{
     AtomicU64, Board, Fault, FaultKind, Log, Ordering, Room, Span, TaskId, TaskRow, Try,
@@ -366,88 +367,5 @@ fn wait_for_the_end() -> ! {
     }
 }
 
-/// Adds a fault to a task's list: the worker for its own items, the supervisor for a dead worker's.
-///
-/// An item has one fault. Where a worker died after it wrote one and before it counted the item, the
-/// supervisor's verdict takes its place.
-pub(crate) fn write_fault(board: &Board, row: &TaskRow, fault: Fault) {
-    let n_items = row.n_items.load(Ordering::Relaxed);
-    let room = Span::new(
-        row.room_offset.load(Ordering::Relaxed),
-        row.room_len.load(Ordering::Relaxed),
-    );
-    if !board.layout().arena().contains(room) {
-        return;
-    }
-    let faults = Room::new(room, n_items, None);
-    let n_faults = row.progress.n_faults.load(Ordering::Relaxed).min(n_items);
-    let words_at = |place: u32| {
-        let span = faults.fault(place);
-        let words = board.words::<4>(span.offset)?;
-        room.contains(span).then_some(words)
-    };
-    let last = n_faults.checked_sub(1).filter(|&last| {
-        let words =
-            words_at(last).map(|words| words.each_ref().map(|word| word.load(Ordering::Relaxed)));
-        words
-            .and_then(Fault::from_words)
-            .is_some_and(|old| old.item == fault.item)
-    });
-    if row.ends_at_fault.load(Ordering::Relaxed) != 0 {
-        row.progress.stop.store(1, Ordering::Relaxed);
-    }
-    let place = last.unwrap_or(n_faults);
-    if let Some(words) = words_at(place) {
-        for (word, value) in words.iter().zip(fault.to_words()) {
-            word.store(value, Ordering::Relaxed);
-        }
-        // Release: pairs with the acquire of `done` or of the state, which is written after it.
-        row.progress.n_faults.store(place + 1, Ordering::Release);
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Array;
-    use crate::board::{Layout, TaskIndex, WorkerIndex};
-
-    type Results = (Vec<Array<u8>>, Vec<u8>);
-
-    #[test]
-    fn a_result_that_finds_no_room_gives_nothing_away() {
-        let layout = Layout {
-            n_workers: 1,
-            n_tasks: 1,
-            setup_len: 0,
-            arena_len: 4096,
-            region_len: 4096,
-        };
-        let (board, _file) = Board::create(layout).unwrap();
-        let (task, worker) = (TaskIndex(0), WorkerIndex(0));
-        let row = board.task(task).unwrap();
-        let room = layout.arena();
-        row.room_offset.store(room.offset, Ordering::Relaxed);
-        row.room_len.store(room.len, Ordering::Relaxed);
-        row.input_offset.store(room.offset, Ordering::Relaxed);
-        row.n_items.store(2, Ordering::Relaxed);
-        let (record, log) = (board.worker(worker).unwrap(), board.worker_log(worker));
-        let generation = 0;
-        let id = TaskId {
-            index: task,
-            generation,
-        };
-        let mut chunk = Chunk::new(&board, record, log.unwrap(), id, 77, 2).unwrap();
-        for (len, is_given) in [(100_000, false), (100, true)] {
-            assert!(chunk.begin());
-            let array = Array::zeroed(1).unwrap();
-            let result: Results = (vec![array.clone()], vec![0; len]);
-            chunk.put(&result, &Room::new(chunk.room, chunk.n_items, None));
-            drop(result);
-            chunk.see_off();
-            // Refused while a name is on its way.
-            assert_eq!(array.freeze().is_err(), is_given, "{len}");
-        }
-        assert_eq!(row.progress.n_faults.load(Ordering::Relaxed), 1);
-    }
-}
+mod tests;

@@ -15,12 +15,13 @@
 )]
 
 mod chunk;
+mod fault;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 pub use chunk::Chunk;
-pub(crate) use chunk::write_fault;
+pub(crate) use fault::write_fault;
 
 use crate::board::{Board, Ordering, Phase, Span, TaskId, WorkerIndex, WorkerRecord};
 use crate::codec::{CodecError, Decoder};

@@ -128,3 +128,20 @@ fn an_item_does_not_reach_into_the_next() {
     let second = decoder.next_item(None).unwrap();
     assert_error(second.finish(), &["1 bytes are left over"]);
 }
+
+#[test]
+fn numbers_at_once_are_written_as_they_are_one_by_one() {
+    for n_items in [0, 3, 4000_u64] {
+        let items: Vec<u64> = (0..n_items).collect();
+        let (mut at_once, one_by_one) = (Encoder::new(), chunk_of(&items, Some(8)));
+        assert!(at_once.numbers(&items));
+        let bytes = at_once.chunks().collect::<Vec<_>>().concat();
+        assert_eq!(bytes, one_by_one.chunks().collect::<Vec<_>>().concat());
+        let numbers = crate::codec::numbers::<u64>(&bytes);
+        assert_eq!(numbers.as_ref(), Some(&items));
+    }
+    let mut encoder = Encoder::new();
+    assert!(!encoder.numbers(&[true]) && encoder.is_empty());
+    assert_eq!(crate::codec::numbers::<bool>(&[1]), None);
+    assert_eq!(crate::codec::numbers::<u16>(&[1, 2, 3]), None);
+}

@@ -1,0 +1,79 @@
+//! Where a map's items come from: an iterator of the caller's, of which nothing is believed.
+//!
+//! It is asked for no more items than are wanted and never again after its end, and no memory is reserved on its word.
+
+/// The caller's iterator, and whether it has ended: it is not asked again after that.
+pub(super) struct Source<I> {
+    items: I,
+    pub(super) ended: bool,
+}
+
+impl<I: Iterator> Source<I> {
+    pub(super) fn new(items: I) -> Self {
+        Self {
+            items,
+            ended: false,
+        }
+    }
+
+    /// Appends the next `n_items` items, or as many as there are.
+    pub(super) fn pull(&mut self, n_items: usize, to: &mut Vec<I::Item>) {
+        // The vector reserves what the iterator promises, and an iterator may promise anything.
+        const STEP: usize = 1024;
+        let end = to.len() + n_items;
+        while to.len() < end && !self.ended {
+            let next_end = end.min(to.len() + STEP);
+            to.extend(self.items.by_ref().take(next_end - to.len()));
+            self.ended = to.len() < next_end;
+        }
+    }
+
+    pub(super) fn remaining(&self) -> Option<usize> {
+        self.items.size_hint().1
+    }
+
+    /// How much to reserve for results: an iterator may promise anything.
+    pub(super) fn len_hint(&self) -> usize {
+        self.items.size_hint().0.min(1 << 20)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promises more than there is, and starts again after its end.
+    struct Liar {
+        next: u32,
+        n_ends: u32,
+    }
+
+    impl Iterator for Liar {
+        type Item = u32;
+
+        fn next(&mut self) -> Option<u32> {
+            self.next += 1;
+            if self.next.is_multiple_of(2000) {
+                self.n_ends += 1;
+                return None;
+            }
+            Some(self.next)
+        }
+
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (usize::MAX, None)
+        }
+    }
+
+    #[test]
+    fn an_iterator_is_neither_believed_nor_asked_after_its_end() {
+        let mut items = Source::new(Liar { next: 0, n_ends: 0 });
+        let mut pulled = Vec::new();
+        items.pull(5, &mut pulled);
+        assert_eq!((pulled.len(), items.items.next), (5, 5));
+        items.pull(usize::MAX - 5, &mut pulled);
+        items.pull(5, &mut pulled);
+        assert!(pulled.iter().copied().eq(1..2000));
+        assert_eq!((items.ended, items.items.n_ends), (true, 1));
+    }
+}

@@ -1,0 +1,110 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::*;
+use crate::Array;
+use crate::board::{Layout, TaskIndex, WorkerIndex};
+
+type Results = (Vec<Array<u8>>, Vec<u8>);
+
+/// A board with one task, whose input is followed by its room.
+fn board_with_a_task(n_items: u32, input: &[u8]) -> Board {
+    let layout = Layout {
+        n_workers: 1,
+        n_tasks: 1,
+        setup_len: 0,
+        arena_len: 4096,
+        region_len: 4096,
+    };
+    let (board, _file) = Board::create(layout).unwrap();
+    let (row, arena, len) = (&board.tasks()[0], layout.arena(), input.len() as u64);
+    assert!(board.write(arena.offset, input));
+    row.input_offset.store(arena.offset, Ordering::Relaxed);
+    row.input_len.store(len, Ordering::Relaxed);
+    let before_room = len.next_multiple_of(64);
+    row.room_offset
+        .store(arena.offset + before_room, Ordering::Relaxed);
+    row.room_len
+        .store(arena.len - before_room, Ordering::Relaxed);
+    row.n_items.store(n_items, Ordering::Relaxed);
+    board
+}
+
+fn chunk_on(board: &Board, quota: u64) -> Chunk<'_> {
+    let id = TaskId {
+        index: TaskIndex(0),
+        generation: 0,
+    };
+    let log = board.worker_log(WorkerIndex(0)).unwrap();
+    Chunk::new(board, &board.workers()[0], log, id, 77, quota).unwrap()
+}
+
+/// Items begun, items done.
+fn account(board: &Board) -> (u32, u32) {
+    let progress = &board.tasks()[0].progress;
+    let [started, done] =
+        [&progress.started, &progress.done].map(|word| word.load(Ordering::Relaxed));
+    (started, done)
+}
+
+#[test]
+fn the_account_is_exact_while_an_item_runs_after_it_and_where_it_panics() {
+    let inputs = [10_u64, 11, 12, 13];
+    let board = board_with_a_task(4, bytemuck::cast_slice(&inputs));
+    let mut chunk = chunk_on(&board, 4);
+    let call = |from: &mut Decoder<'_>| {
+        let x: u64 = from.value()?;
+        assert_eq!(account(&board), (x as u32 - 9, x as u32 - 10));
+        assert_ne!(x, 12);
+        Ok(x * x)
+    };
+    let run = |chunk: &mut Chunk<'_>| {
+        catch_unwind(AssertUnwindSafe(|| chunk.run(Some(8), call))).is_err()
+    };
+    assert!(run(&mut chunk));
+    assert_eq!(account(&board), (3, 2));
+    chunk.put_panic(&PanicReport::default());
+    assert_eq!(account(&board), (3, 3));
+    assert!(!run(&mut chunk) && chunk.is_over());
+    assert_eq!((account(&board), chunk.quota()), ((4, 4), 0));
+    let room = Room::new(chunk.room, 4, Some(8));
+    let results = [0, 1, 3].map(|item| {
+        let [word] = board.words::<1>(room.cell(item).offset).unwrap();
+        word.load(Ordering::Relaxed)
+    });
+    assert_eq!(results, [100, 121, 169]);
+}
+
+#[test]
+fn a_worker_begins_no_item_beyond_its_quota_nor_after_a_stop() {
+    let inputs = [1_u64, 2, 3, 4];
+    let board = board_with_a_task(4, bytemuck::cast_slice(&inputs));
+    let mut chunk = chunk_on(&board, 2);
+    chunk.run(Some(8), |from| from.value::<u64>());
+    assert_eq!((account(&board), chunk.is_over()), ((2, 2), false));
+    let mut next = chunk_on(&board, 4);
+    next.run(Some(8), |from| {
+        let x = from.value::<u64>()?;
+        board.tasks()[0].progress.stop.store(1, Ordering::Relaxed);
+        assert_eq!(x, 3, "it goes on where the other ended");
+        Ok(x)
+    });
+    assert_eq!((account(&board), next.is_over()), ((3, 3), true));
+}
+
+#[test]
+fn a_result_that_finds_no_room_gives_nothing_away() {
+    let board = board_with_a_task(2, &[]);
+    let row = &board.tasks()[0];
+    let mut chunk = chunk_on(&board, 2);
+    for (len, is_given) in [(100_000, false), (100, true)] {
+        assert!(chunk.begin());
+        let array = Array::zeroed(1).unwrap();
+        let result: Results = (vec![array.clone()], vec![0; len]);
+        chunk.put(&result, &Room::new(chunk.room, chunk.n_items, None));
+        drop(result);
+        chunk.see_off();
+        // Refused while a name is on its way.
+        assert_eq!(array.freeze().is_err(), is_given, "{len}");
+    }
+    assert_eq!(row.progress.n_faults.load(Ordering::Relaxed), 1);
+}
