@@ -33,7 +33,7 @@ pub(crate) use outcome::{Failure, Verdicts};
 use outcome::{Limits, Remembered, Rest};
 pub(crate) use task::{NewTask, Refused};
 
-use crate::board::{ALIGN, Board, Layout, Ordering, Span, TaskId, round_up};
+use crate::board::{self, ALIGN, Board, Layout, Ordering, Span, TaskId, round_up};
 use crate::codec::Passengers;
 use crate::error::{Error, ErrorKind};
 use crate::supervisor::{Link, Request, SUPERVISOR_GONE, Terms, lock};
@@ -223,10 +223,16 @@ impl Dispatch {
         ready: impl Fn() -> bool,
         timeout: Option<Duration>,
     ) -> bool {
+        let drained_ready = || {
+            self.drain();
+            ready()
+        };
+        if drained_ready() || timeout != Some(Duration::ZERO) && self.spin_until(drained_ready) {
+            return true;
+        }
         let deadline = timeout.map(|timeout| std::time::Instant::now().checked_add(timeout));
         loop {
-            self.drain();
-            if ready() {
+            if drained_ready() {
                 return true;
             }
             self.look_after_supervisor();
@@ -241,12 +247,15 @@ impl Dispatch {
             if left.is_zero() {
                 return false;
             }
-            let drained_ready = || {
-                self.drain();
-                ready()
-            };
             self.board.sleep_caller(left.min(LIVENESS), drained_ready);
         }
+    }
+
+    /// Looks for a moment without sleeping, where workers are awake and leave a core for that.
+    fn spin_until(&self, ready: impl Fn() -> bool) -> bool {
+        let n_cores = sys::n_cores() as usize;
+        let n_working = lock(&self.desk).n_working(&self.board);
+        (1..n_cores).contains(&n_working) && board::spin(|| ready().then_some(())).is_some()
     }
 
     /// Whether tasks are on the board.

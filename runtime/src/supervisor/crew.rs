@@ -245,11 +245,8 @@ impl Crew {
             self.judge_start(place, phase, burial, ended.status, now);
         }
         self.board.wake_callers();
-        // The worker may have been woken for a task that it did not live to claim.
-        self.board.forget_sleeper(index);
-        if burial.left_work() || !self.board.queue().looks_empty() {
-            self.board.wake_worker();
-        }
+        // What it left, and what it may have been woken for and not lived to claim.
+        self.board.forget_waiting(index);
     }
 
     /// Workers that die before they are ready come back more and more slowly, and where none ever gets there, not

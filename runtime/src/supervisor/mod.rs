@@ -72,6 +72,8 @@ impl Supervisor {
             soft: 1024,
             hard: 1024,
         });
+        // Known from here on to all workers, which are forked from this process.
+        sys::n_cores();
         Self {
             seat,
             crews: Vec::new(),

@@ -17,10 +17,12 @@ mod unsupported;
 #[cfg(not(all(target_os = "linux", not(procession_unsupported))))]
 pub(crate) use unsupported::*;
 
+mod cores;
 mod per_process;
 
 pub(crate) use clock::{cpu_of, monotonic_nanos};
 pub(crate) use context::Context;
+pub(crate) use cores::n_cores;
 pub(crate) use crash::{PanicReport, WordsBuffer, take_panic};
 pub(crate) use errno::{EBADF, EINVAL, EIO, EMFILE, ENOENT};
 pub(crate) use fd::Fd;
