@@ -235,7 +235,7 @@ impl Dispatch {
             if drained_ready() {
                 return true;
             }
-            self.look_after_supervisor();
+            self.see_what_ended(Link::is_dead);
             lock(&self.desk).audit_if_due(&self.board);
             if ready() || lock(&self.desk).gone.is_some() {
                 return ready();
@@ -309,7 +309,7 @@ impl Dispatch {
 
     /// Whether the crew is of no use any more.
     pub(crate) fn is_gone(&self) -> bool {
-        self.look_after_supervisor();
+        self.see_what_ended(Link::is_dead);
         lock(&self.desk).gone.is_some()
     }
 
@@ -348,9 +348,14 @@ impl Dispatch {
         self.stopped.store(true, StdOrdering::Release);
     }
 
-    /// The supervisor's death, or a crew that cannot start, is the end of every task.
+    /// The supervisor's death, or a crew that cannot start, is the end of every task. For those who come often and wait
+    /// for nothing: a death of less than a moment ago is seen by whoever waits.
     pub(crate) fn look_after_supervisor(&self) {
-        if self.link.is_dead() {
+        self.see_what_ended(Link::is_dead_by_now);
+    }
+
+    fn see_what_ended(&self, is_dead: impl FnOnce(&Link) -> bool) {
+        if is_dead(&self.link) {
             self.give_up(&Rest::Lost(SUPERVISOR_GONE.into()), SUPERVISOR_GONE);
         } else if self.board.header().broken.load(Ordering::Acquire) != 0 {
             let cause = self.board.header().cause.read();
