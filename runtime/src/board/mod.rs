@@ -30,6 +30,7 @@
 )]
 
 mod atomic;
+mod bells;
 mod finished;
 mod layout;
 mod queue;
@@ -43,6 +44,8 @@ use std::mem::size_of;
 use std::ptr::NonNull;
 
 pub(crate) use atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use bells::Bells;
+pub(crate) use bells::spin;
 pub(crate) use finished::Finished;
 pub(crate) use layout::{ALIGN, Layout, MAX_WORKERS, Span, round_up};
 pub(crate) use queue::{Line, Queue, QueueEnds};
@@ -61,10 +64,6 @@ pub(crate) struct Header {
     /// Tasks that the supervisor took from the dead; they come first.
     pub(crate) retries: QueueEnds,
     pub(crate) finished: Line<Finished>,
-    /// Rung when a task is finished or the pool's state changes; callers sleep on it.
-    pub(crate) done_bell: AtomicU32,
-    /// Callers that sleep on `done_bell` or are about to.
-    pub(crate) n_waiting: AtomicU32,
     /// Bumped when a task may be finished without being on the chain.
     pub(crate) rescan: AtomicU32,
     /// The pool closes: idle workers leave.
@@ -73,8 +72,7 @@ pub(crate) struct Header {
     pub(crate) broken: AtomicU32,
     /// Whether the supervisor looks at the clock for this board at present.
     pub(crate) watched: AtomicU32,
-    /// A bit per worker that sleeps on its bell.
-    sleeping: [AtomicU64; MAX_WORKERS as usize / 64],
+    bells: Bells,
     /// The supervisor's region.
     pub(crate) supervisor_log: LogEnds,
     pub(crate) cause: Text<4096>,
@@ -309,100 +307,6 @@ impl Board {
                 .workers()
                 .iter()
                 .all(|record| record.current().is_none())
-    }
-
-    /// Program, after a task was published: wakes one sleeping worker, if there is one.
-    pub(crate) fn wake_worker(&self) {
-        // SeqCst: pairs with the fence in `sleep_worker`. Either this process sees the sleeper's bit, or the
-        // sleeper sees the task that was published before.
-        fence(Ordering::SeqCst);
-        let n_words = self.layout.n_workers.div_ceil(64) as usize;
-        for (place, word) in self.header().sleeping.iter().take(n_words).enumerate() {
-            let mut bits = word.load(Ordering::Relaxed);
-            while bits != 0 {
-                let bit = bits.trailing_zeros();
-                // Whoever clears the bit wakes its worker, so two callers wake two workers.
-                bits = word.fetch_and(!(1 << bit), Ordering::AcqRel);
-                if bits & (1 << bit) != 0 {
-                    let worker = WorkerIndex((place * 64 + bit as usize) as u16);
-                    if let Some(record) = self.worker(worker) {
-                        record.bell.ring();
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Wakes every sleeping worker: the pool closes.
-    pub(crate) fn wake_all_workers(&self) {
-        for record in self.workers() {
-            record.bell.ring();
-        }
-    }
-
-    /// Worker: sleeps until its bell rings or `timeout` is over, unless `look` finds work first.
-    pub(crate) fn sleep_worker<T>(
-        &self,
-        worker: WorkerIndex,
-        timeout: std::time::Duration,
-        look: impl FnOnce() -> Option<T>,
-    ) -> Option<T> {
-        let record = self.worker(worker)?;
-        let seen = record.bell.now();
-        let word = &self.header().sleeping[usize::from(worker.0) / 64];
-        let bit = 1 << (worker.0 % 64);
-        word.fetch_or(bit, Ordering::AcqRel);
-        // SeqCst: pairs with the fence in `wake_worker`.
-        fence(Ordering::SeqCst);
-        let found = look();
-        if found.is_none() {
-            record.bell.sleep(seen, timeout);
-        }
-        let was_set = word.fetch_and(!bit, Ordering::AcqRel) & bit != 0;
-        if found.is_some() && !was_set {
-            // Somebody took the bit to have this worker see to another task than the one it found.
-            self.wake_worker();
-        }
-        found
-    }
-
-    /// Worker or supervisor: a task is finished, or the pool's state has changed; wakes the callers.
-    pub(crate) fn wake_callers(&self) {
-        let header = self.header();
-        // SeqCst: pairs with the fence in `sleep_caller`.
-        fence(Ordering::SeqCst);
-        if header.n_waiting.load(Ordering::Relaxed) > 0 {
-            header.done_bell.fetch_add(1, Ordering::Release);
-            crate::sys::futex::wake(&header.done_bell, u32::MAX);
-        }
-    }
-
-    /// Program: sleeps until something is finished or `timeout` is over, unless `ready` says it is already.
-    pub(crate) fn sleep_caller(&self, timeout: std::time::Duration, ready: impl FnOnce() -> bool) {
-        let header = self.header();
-        let seen = header.done_bell.load(Ordering::Acquire);
-        header.n_waiting.fetch_add(1, Ordering::AcqRel);
-        // SeqCst: pairs with the fence in `wake_callers`: either the finisher sees that somebody waits, or
-        // `ready` sees what it finished.
-        fence(Ordering::SeqCst);
-        if !ready() {
-            crate::sys::futex::wait(&header.done_bell, seen, Some(timeout));
-        }
-        header.n_waiting.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    /// Supervisor: the worker is dead and sleeps no more.
-    pub(crate) fn forget_sleeper(&self, worker: WorkerIndex) {
-        if let Some(word) = self.header().sleeping.get(usize::from(worker.0) / 64) {
-            word.fetch_and(!(1 << (worker.0 % 64)), Ordering::AcqRel);
-        }
-    }
-
-    /// Whether this worker sleeps on its bell, or says so.
-    pub(crate) fn is_asleep(&self, worker: WorkerIndex) -> bool {
-        let word = self.header().sleeping.get(usize::from(worker.0) / 64);
-        word.is_some_and(|word| word.load(Ordering::Relaxed) & (1 << (worker.0 % 64)) != 0)
     }
 }
 

@@ -90,7 +90,14 @@ impl Queue<'_> {
 
     /// Whether there may be a name that nobody has taken.
     pub(crate) fn looks_empty(&self) -> bool {
-        self.ends.head.0.load(Ordering::Acquire) >= self.ends.tail.0.load(Ordering::Acquire)
+        self.looks_long() == 0
+    }
+
+    /// How many names there may be that nobody has taken.
+    pub(crate) fn looks_long(&self) -> u64 {
+        let head = self.ends.head.0.load(Ordering::Acquire);
+        let tail = self.ends.tail.0.load(Ordering::Acquire);
+        tail.saturating_sub(head)
     }
 }
 

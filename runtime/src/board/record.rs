@@ -8,12 +8,10 @@
 //!
 //! `current` is written *before* the claim, so that a task held by a worker is always the one it names.
 
-use std::time::Duration;
-
 use super::atomic::{AtomicU32, AtomicU64, Ordering};
+use super::bells::Bell;
 use super::region::LogEnds;
 use super::task::TaskId;
-use crate::sys::futex;
 
 /// How far a worker has come in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,27 +83,6 @@ impl WorkerRecord {
             3 => Phase::Failed,
             _ => Phase::Ready,
         }
-    }
-}
-
-/// A word that one process sleeps on and others ring.
-#[repr(transparent)]
-#[derive(Debug)]
-pub(crate) struct Bell(AtomicU32);
-
-impl Bell {
-    pub(crate) fn now(&self) -> u32 {
-        self.0.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn ring(&self) {
-        // Release: pairs with the acquire in `now`.
-        self.0.fetch_add(1, Ordering::Release);
-        futex::wake(&self.0, 1);
-    }
-
-    pub(crate) fn sleep(&self, seen: u32, timeout: Duration) {
-        futex::wait(&self.0, seen, Some(timeout));
     }
 }
 

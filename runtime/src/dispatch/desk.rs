@@ -22,6 +22,8 @@ pub(super) struct Desk {
     withdrawn: Vec<(u64, TaskIndex)>,
     n_rows: u32,
     n_in_flight: usize,
+    /// Whether there has been an outcome.
+    has_answered: bool,
     rescan_seen: u32,
     /// On the monotonic clock.
     pub(super) last_audit: u64,
@@ -114,6 +116,7 @@ impl Desk {
             withdrawn: Vec::new(),
             n_rows: layout.n_tasks,
             n_in_flight: 0,
+            has_answered: false,
             rescan_seen: 0,
             last_audit: sys::monotonic_nanos(),
             gone: None,
@@ -122,6 +125,17 @@ impl Desk {
 
     pub(super) fn n_in_flight(&self) -> usize {
         self.n_in_flight
+    }
+
+    /// How many workers may be at work for this program's tasks; none before the first outcome, since those that were
+    /// forked a moment ago have to begin first.
+    pub(super) fn n_working(&self, board: &Board) -> usize {
+        let n_workers = board.layout().n_workers as usize;
+        if self.has_answered {
+            self.n_in_flight.min(n_workers)
+        } else {
+            0
+        }
     }
 
     /// A row and so many bytes for a new task.
@@ -290,7 +304,7 @@ impl Desk {
         if let Some(row) = self.rows.get_mut(task.index.0 as usize) {
             row.position = board.queue().append(task);
         }
-        board.wake_worker();
+        board.wake_sleeper();
     }
 
     pub(super) fn take_if_done(&mut self, board: &Board, index: TaskIndex) {
@@ -331,5 +345,6 @@ impl Desk {
         row.generation = row.generation.wrapping_add(1);
         self.arena.give_back(tenant.span);
         self.n_in_flight -= 1;
+        self.has_answered = true;
     }
 }

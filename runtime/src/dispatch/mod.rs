@@ -33,7 +33,7 @@ pub(crate) use outcome::{Failure, Verdicts};
 use outcome::{Limits, Remembered, Rest};
 pub(crate) use task::{NewTask, Refused};
 
-use crate::board::{ALIGN, Board, Layout, Ordering, Span, TaskId, round_up};
+use crate::board::{self, ALIGN, Board, Layout, Ordering, Span, TaskId, round_up};
 use crate::codec::Passengers;
 use crate::error::{Error, ErrorKind};
 use crate::supervisor::{Link, Request, SUPERVISOR_GONE, Terms, lock};
@@ -223,13 +223,19 @@ impl Dispatch {
         ready: impl Fn() -> bool,
         timeout: Option<Duration>,
     ) -> bool {
+        let drained_ready = || {
+            self.drain();
+            ready()
+        };
+        if drained_ready() || timeout != Some(Duration::ZERO) && self.spin_until(drained_ready) {
+            return true;
+        }
         let deadline = timeout.map(|timeout| std::time::Instant::now().checked_add(timeout));
         loop {
-            self.drain();
-            if ready() {
+            if drained_ready() {
                 return true;
             }
-            self.look_after_supervisor();
+            self.see_what_ended(Link::is_dead);
             lock(&self.desk).audit_if_due(&self.board);
             if ready() || lock(&self.desk).gone.is_some() {
                 return ready();
@@ -241,12 +247,15 @@ impl Dispatch {
             if left.is_zero() {
                 return false;
             }
-            let drained_ready = || {
-                self.drain();
-                ready()
-            };
             self.board.sleep_caller(left.min(LIVENESS), drained_ready);
         }
+    }
+
+    /// Looks for a moment without sleeping, where workers are awake and leave a core for that.
+    fn spin_until(&self, ready: impl Fn() -> bool) -> bool {
+        let n_cores = sys::n_cores() as usize;
+        let n_working = lock(&self.desk).n_working(&self.board);
+        (1..n_cores).contains(&n_working) && board::spin(|| ready().then_some(())).is_some()
     }
 
     /// Whether tasks are on the board.
@@ -300,7 +309,7 @@ impl Dispatch {
 
     /// Whether the crew is of no use any more.
     pub(crate) fn is_gone(&self) -> bool {
-        self.look_after_supervisor();
+        self.see_what_ended(Link::is_dead);
         lock(&self.desk).gone.is_some()
     }
 
@@ -339,9 +348,14 @@ impl Dispatch {
         self.stopped.store(true, StdOrdering::Release);
     }
 
-    /// The supervisor's death, or a crew that cannot start, is the end of every task.
+    /// The supervisor's death, or a crew that cannot start, is the end of every task. For those who come often and wait
+    /// for nothing: a death of less than a moment ago is seen by whoever waits.
     pub(crate) fn look_after_supervisor(&self) {
-        if self.link.is_dead() {
+        self.see_what_ended(Link::is_dead_by_now);
+    }
+
+    fn see_what_ended(&self, is_dead: impl FnOnce(&Link) -> bool) {
+        if is_dead(&self.link) {
             self.give_up(&Rest::Lost(SUPERVISOR_GONE.into()), SUPERVISOR_GONE);
         } else if self.board.header().broken.load(Ordering::Acquire) != 0 {
             let cause = self.board.header().cause.read();

@@ -242,7 +242,7 @@ fn a_busy_worker_whose_forerunner_died_asleep_is_left_alone() {
     assert!(killed.is_err());
     assert!(board.is_asleep(index));
     // Of its burial.
-    board.forget_sleeper(index);
+    board.forget_waiting(index);
     record.prepare();
     assert!(!board.is_asleep(index), "its successor has never slept");
     let task = seat(&board, &mut desk, 1, Some(8), &mailbox);

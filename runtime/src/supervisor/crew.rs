@@ -15,7 +15,7 @@ use super::message::Terms;
 use super::verdict::{Burial, Cause, Death};
 use super::watch::{Running, Sight, Watch};
 use crate::board::{Board, Ordering, Phase, Span, TaskId, TaskIndex, WorkerIndex, WorkerRecord};
-use crate::sys::{self, Context, Ended, Fd, Forked, Pidfd, Rlimit};
+use crate::sys::{self, Context, Ended, Fd, Forked, OneThread, Pidfd, Rlimit};
 use crate::worker::{self, Birth};
 
 /// So many workers in a row that died before they did anything are enough to give a crew up.
@@ -46,6 +46,7 @@ pub(super) struct Crew {
 /// What the supervisor has to pass on to every worker.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Birthright {
+    pub(super) one_thread: OneThread,
     pub(super) file_limit: Rlimit,
     pub(super) inherits_program: bool,
 }
@@ -136,7 +137,7 @@ impl Crew {
         self.board.show_to_children(true)?;
         // A signal for the worker must wait until it has its own dispositions: this process ignores most.
         let all_blocked = sys::signals::block_all()?;
-        let forked = sys::fork();
+        let forked = self.birthright.one_thread.fork();
         if let Ok(Forked::Child) = forked {
             let name = format!("{}-{place}", self.name);
             worker::run(&Birth {
@@ -245,11 +246,8 @@ impl Crew {
             self.judge_start(place, phase, burial, ended.status, now);
         }
         self.board.wake_callers();
-        // The worker may have been woken for a task that it did not live to claim.
-        self.board.forget_sleeper(index);
-        if burial.left_work() || !self.board.queue().looks_empty() {
-            self.board.wake_worker();
-        }
+        // What it left, and what it may have been woken for and not lived to claim.
+        self.board.forget_waiting(index);
     }
 
     /// Workers that die before they are ready come back more and more slowly, and where none ever gets there, not

@@ -24,6 +24,8 @@ pub(crate) struct Link {
     /// Held from a request to its reply.
     exchange: Mutex<()>,
     supervisor: Pidfd,
+    /// When it was last seen alive, on the monotonic clock.
+    seen_alive: AtomicU64,
     program_pid: u32,
     next_crew: AtomicU64,
 }
@@ -36,6 +38,7 @@ impl Link {
             channel: launched.channel,
             exchange: Mutex::new(()),
             supervisor: launched.supervisor,
+            seen_alive: AtomicU64::new(0),
             program_pid: sys::pid(),
             next_crew: AtomicU64::new(0),
         }
@@ -124,6 +127,21 @@ impl Link {
     pub(crate) fn is_dead(&self) -> bool {
         // Its end of the socket closes a moment before its process counts as ended.
         self.channel.is_hung_up() || self.supervisor.has_ended()
+    }
+
+    /// As [`is_dead`](Self::is_dead), but who was alive a moment ago is taken to be so still, without a system call.
+    pub(crate) fn is_dead_by_now(&self) -> bool {
+        // Less than it takes to kill a process and to see it end.
+        const MOMENT: u64 = 50_000;
+        let now = sys::monotonic_nanos();
+        if now.saturating_sub(self.seen_alive.load(Ordering::Relaxed)) < MOMENT {
+            return false;
+        }
+        let is_dead = self.is_dead();
+        if !is_dead {
+            self.seen_alive.store(now, Ordering::Relaxed);
+        }
+        is_dead
     }
 
     /// Asks, and waits for the answer; the supervisor's death is an answer too.

@@ -34,7 +34,7 @@ pub(crate) use message::{Request, Terms, tag_of};
 use registry::Registry;
 
 use crate::board::{Board, Layout};
-use crate::sys::{self, Channel, Context, Fd, PollSet, Rlimit, Seat};
+use crate::sys::{self, Channel, Context, Fd, OneThread, PollSet, Rlimit, Seat};
 
 /// Lives as the supervisor of the program at the other end of the seat's channel.
 pub(crate) fn run(seat: Seat) -> ! {
@@ -54,6 +54,7 @@ struct Supervisor {
     /// Where this process stands, so that an unchanged context is not entered again.
     entered: Option<Rc<Context>>,
     file_limit: Rlimit,
+    one_thread: Option<OneThread>,
     /// Since when processes that are no workers, children of those that died, are being ended.
     orphans_since: Option<u64>,
     /// The crew whose end the program waits for.
@@ -72,11 +73,17 @@ impl Supervisor {
             soft: 1024,
             hard: 1024,
         });
+        // Known from here on to all workers, which are forked from this process.
+        sys::n_cores();
+        let _ = sys::crash::note_this_stack();
+        // Constructors may have set handlers since the first time.
+        sys::signals::ignore_for_supervisor();
         Self {
             seat,
             crews: Vec::new(),
             entered: None,
             file_limit,
+            one_thread: None,
             orphans_since: None,
             stop_asked: None,
             poll_set: PollSet::default(),
@@ -248,7 +255,11 @@ impl Supervisor {
             Ok(board) => board,
             Err(error) => return Reply::failed(Step::MapBoard, &error),
         };
-        let mut crew = match Crew::new(id, board, terms, directory, self.birthright()) {
+        let birthright = match self.birthright() {
+            Ok(birthright) => birthright,
+            Err(error) => return Reply::failed(Step::Fork, &error),
+        };
+        let mut crew = match Crew::new(id, board, terms, directory, birthright) {
             Ok(crew) => crew,
             Err(error) => return Reply::failed(Step::TakeContext, &error),
         };
@@ -266,11 +277,17 @@ impl Supervisor {
         filled.err().unwrap_or(Reply::OK)
     }
 
-    fn birthright(&self) -> Birthright {
-        Birthright {
+    fn birthright(&mut self) -> io::Result<Birthright> {
+        let one_thread = match self.one_thread {
+            Some(one_thread) => one_thread,
+            // Kept: this process starts no thread.
+            None => *self.one_thread.insert(OneThread::check()?),
+        };
+        Ok(Birthright {
+            one_thread,
             file_limit: self.file_limit,
             inherits_program: self.seat.inherits_program,
-        }
+        })
     }
 
     /// Takes the context on, for the workers that are forked next.

@@ -17,10 +17,12 @@ mod unsupported;
 #[cfg(not(all(target_os = "linux", not(procession_unsupported))))]
 pub(crate) use unsupported::*;
 
+mod cores;
 mod per_process;
 
 pub(crate) use clock::{cpu_of, monotonic_nanos};
 pub(crate) use context::Context;
+pub(crate) use cores::n_cores;
 pub(crate) use crash::{PanicReport, WordsBuffer, take_panic};
 pub(crate) use errno::{EBADF, EINVAL, EIO, EMFILE, ENOENT};
 pub(crate) use fd::Fd;
@@ -30,7 +32,7 @@ pub(crate) use memory_limits::{available_memory, total_memory};
 pub(crate) use per_process::{PerProcess, lock};
 pub(crate) use pidfd::{Ended, Pidfd, SIGKILL, SIGTERM, exit_status, signal_name};
 pub(crate) use poll::PollSet;
-pub(crate) use process::{Forked, exit_now, fork, parent_pid};
+pub(crate) use process::{Forked, OneThread, exit_now, parent_pid};
 pub(crate) use socket::Channel;
 pub(crate) use start::{Launched, Seat, StartError, image};
 pub(crate) use stdio::flush_stdio;

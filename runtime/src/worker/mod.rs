@@ -65,11 +65,12 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
     } else {
         u64::MAX
     };
-    let mut exit_code = 0;
+    let (mut exit_code, mut has_worked) = (0, false);
     while quota > 0 {
-        let Some(task) = wait_for_task(birth, record) else {
+        let Some(task) = wait_for_task(birth, record, has_worked) else {
             break;
         };
+        has_worked = true;
         let panicked = work(birth, record, task, &mut quota);
         if birth.terms.one_shot {
             exit_code = if panicked { EXIT_PANICKED } else { 0 };
@@ -143,8 +144,7 @@ fn initialize(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
 }
 
 /// The next task, waited for; `None` when the worker is to leave.
-fn wait_for_task(birth: &Birth<'_>, record: &WorkerRecord) -> Option<TaskId> {
-    const SPINS: u32 = 200;
+fn wait_for_task(birth: &Birth<'_>, record: &WorkerRecord, mut may_spin: bool) -> Option<TaskId> {
     let (board, index) = (birth.board, birth.index);
     // What there is to do: a task, or to leave. Both are rung for.
     let look = || match claim(board, record, index) {
@@ -152,12 +152,11 @@ fn wait_for_task(birth: &Birth<'_>, record: &WorkerRecord) -> Option<TaskId> {
         None => (board.header().closing.load(Ordering::Acquire) != 0).then_some(None),
     };
     loop {
-        for _ in 0..SPINS {
-            if let Some(next) = look() {
-                return next;
-            }
-            std::hint::spin_loop();
+        let spin = || may_spin.then(|| board.spin_worker(index, look)).flatten();
+        if let Some(next) = look().or_else(spin) {
+            return next;
         }
+        may_spin = false;
         if sys::parent_pid() != birth.supervisor_pid {
             return None;
         }

@@ -1,4 +1,4 @@
-//! Sleeping and waking, step for step as in `board/mod.rs` and `record.rs`: no wake-up is lost.
+//! Spinning, sleeping and waking, step for step as in `board/bells.rs`: no wake-up is lost.
 //!
 //! The futex is a lock and a condition variable; there are no timeouts, so a lost wake-up is a deadlock, which
 //! loom reports.
@@ -42,6 +42,7 @@ struct Bell {
 struct Bells {
     board: Board,
     sleeping: AtomicU64,
+    spinning: AtomicU64,
     bells: Vec<Bell>,
     done_bell: Bell,
     n_waiting: AtomicU32,
@@ -55,6 +56,7 @@ impl Bells {
         Arc::new(Self {
             board: Board::new(n_workers, n_tasks, 1),
             sleeping: AtomicU64::default(),
+            spinning: AtomicU64::default(),
             bells: (0..n_workers).map(|_| Bell::default()).collect(),
             done_bell: Bell::default(),
             n_waiting: AtomicU32::default(),
@@ -66,6 +68,16 @@ impl Bells {
 
     fn wake_worker(&self) {
         fence(Ordering::SeqCst);
+        if self.sleeping.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let n_tasks = self.board.queue().looks_long();
+        if n_tasks > u64::from(self.spinning.load(Ordering::Relaxed).count_ones()) {
+            self.wake_sleeper();
+        }
+    }
+
+    fn wake_sleeper(&self) {
         let mut bits = self.sleeping.load(Ordering::Relaxed);
         while bits != 0 {
             let bit = bits.trailing_zeros();
@@ -77,6 +89,18 @@ impl Bells {
                 return;
             }
         }
+    }
+
+    /// For one look instead of many.
+    fn spin_worker<T>(&self, worker: WorkerIndex, look: impl Fn() -> Option<T>) -> Option<T> {
+        let bit = 1 << worker.0;
+        self.spinning.fetch_or(bit, Ordering::AcqRel);
+        let found = look();
+        self.spinning.fetch_and(!bit, Ordering::AcqRel);
+        if found.is_some() {
+            self.wake_worker();
+        }
+        found
     }
 
     fn sleep_worker<T>(&self, worker: WorkerIndex, look: impl FnOnce() -> Option<T>) -> Option<T> {
@@ -167,6 +191,16 @@ impl Bells {
         }
     }
 
+    /// A worker that has worked before and leaves once it has done a task.
+    fn spin_and_do_one(&self, index: WorkerIndex) {
+        let look = || claim(&self.board, index);
+        let mut found = self.spin_worker(index, look);
+        while found.is_none() {
+            found = self.sleep_worker(index, look);
+        }
+        work(&self.board, index, found.unwrap(), 9, |_, _| End::Result(1));
+    }
+
     fn publish(&self, index: u32) {
         self.board.tasks()[index as usize]
             .n_items
@@ -220,6 +254,63 @@ fn a_second_task_does_not_wait_for_the_first_while_a_worker_sleeps() {
         workers
             .into_iter()
             .for_each(|worker| worker.join().unwrap());
+    });
+}
+
+#[test]
+fn a_worker_that_ceases_to_spin_does_not_miss_a_task() {
+    check(Some(3), || {
+        let bells = Bells::new(1, 1);
+        let worker = {
+            let bells = Arc::clone(&bells);
+            thread::spawn(move || bells.spin_and_do_one(WorkerIndex(0)))
+        };
+        bells.publish(0);
+        worker.join().unwrap();
+    });
+}
+
+/// Whoever spins is counted on for one of them, whichever it finds.
+#[test]
+fn a_second_task_does_not_wait_for_the_first_where_one_spins_and_one_sleeps() {
+    check(Some(2), || {
+        let bells = Bells::new(2, 2);
+        let spinner = {
+            let bells = Arc::clone(&bells);
+            thread::spawn(move || bells.spin_and_do_one(WorkerIndex(0)))
+        };
+        let sleeper = {
+            let bells = Arc::clone(&bells);
+            thread::spawn(move || bells.do_one(WorkerIndex(1)))
+        };
+        bells.publish(0);
+        bells.publish(1);
+        spinner.join().unwrap();
+        sleeper.join().unwrap();
+    });
+}
+
+/// Its supervisor sees to it: nobody else may be awake.
+#[test]
+fn what_was_left_to_a_worker_that_dies_while_it_spins_is_done_by_a_sleeper() {
+    check(Some(2), || {
+        let bells = Bells::new(2, 1);
+        let sleeper = {
+            let bells = Arc::clone(&bells);
+            thread::spawn(move || bells.do_one(WorkerIndex(1)))
+        };
+        // It has looked for the last time.
+        bells.spinning.fetch_or(1, Ordering::AcqRel);
+        let supervisor = {
+            let bells = Arc::clone(&bells);
+            thread::spawn(move || {
+                bells.spinning.fetch_and(!1, Ordering::AcqRel);
+                bells.wake_worker();
+            })
+        };
+        bells.publish(0);
+        supervisor.join().unwrap();
+        sleeper.join().unwrap();
     });
 }
 

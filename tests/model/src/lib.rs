@@ -15,8 +15,8 @@
 //! the division of an array; the ring of a queue, its positions and its memory.
 //!
 //! What is written again here, because the original cannot live outside a mapping: the board that holds them ([`board`]),
-//! the worker's way through a task ([`worker`]), the program's books ([`program`]), and the sleeping and waking of
-//! `board/mod.rs` ([`bells`]); the block and the head of an array, and an `ArrayChunk`'s reading, sending and joining
+//! the worker's way through a task ([`worker`]), the program's books ([`program`]), and the spinning, sleeping and
+//! waking of `board/bells.rs` ([`bells`]); the block and the head of an array, and an `ArrayChunk`'s reading, sending and joining
 //! ([`shared`]); the bytes of a ring, and its two sides with a simple lock ([`queue`]). Whoever changes the order of steps
 //! there changes it here.
 //!

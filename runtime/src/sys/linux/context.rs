@@ -12,19 +12,22 @@
 //! # Safety
 //!
 //! The environment is changed only in a process with one thread: the supervisor.
-#![expect(unsafe_code, reason = "the environment of a process is changed")]
+#![expect(
+    unsafe_code,
+    reason = "the environment of a process is changed, its groups are read"
+)]
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::ptr;
 
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{
-    Gid, Uid, fchdir, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid,
-};
+use nix::unistd::{Gid, Uid, fchdir, getresgid, getresuid, setgroups, setresgid, setresuid};
 
 use super::fd::Fd;
 
@@ -271,7 +274,16 @@ fn own_ids() -> io::Result<(Ids, Ids)> {
 }
 
 fn own_groups() -> io::Result<Vec<u32>> {
-    Ok(getgroups()?.into_iter().map(Gid::as_raw).collect())
+    // Not nix's, which reads the largest number from a file first.
+    // SAFETY: with no room named, the kernel only counts.
+    let n_groups = Errno::result(unsafe { libc::getgroups(0, ptr::null_mut()) })?;
+    let mut groups = vec![0; n_groups.unsigned_abs() as usize];
+    if n_groups > 0 {
+        // SAFETY: there is room for as many as are named.
+        let n_groups = Errno::result(unsafe { libc::getgroups(n_groups, groups.as_mut_ptr()) })?;
+        groups.truncate(n_groups.unsigned_abs() as usize);
+    }
+    Ok(groups)
 }
 
 /// The umask, without setting it: another thread could be making a file.

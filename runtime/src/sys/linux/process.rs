@@ -17,6 +17,7 @@
 use std::ffi::CString;
 use std::fs;
 use std::io;
+use std::marker::PhantomData;
 use std::thread;
 use std::time::Duration;
 
@@ -56,12 +57,28 @@ pub(crate) enum Forked {
 ///
 /// This process has more than one thread, `/proc` cannot be read, or a limit of processes or memory is reached.
 pub(crate) fn fork() -> io::Result<Forked> {
-    match n_threads()? {
+    OneThread::check()?.fork()
+}
+
+/// Proof that this process had one thread when it was asked. It stays true, since only a thread starts another, for as
+/// long as that thread starts none: whoever keeps it sees to that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OneThread(PhantomData<*mut ()>);
+
+impl OneThread {
+    pub(crate) fn check() -> io::Result<Self> {
+        match n_threads()? {
+            1 => Ok(Self(PhantomData)),
+            n_threads => Err(io::Error::other(format!(
+                "cannot fork a process of {n_threads} threads: the locks of all but one would stay locked in the child"
+            ))),
+        }
+    }
+
+    /// As [`fork`], without asking again.
+    pub(crate) fn fork(self) -> io::Result<Forked> {
         // SAFETY: this is the only thread, so none can vanish in the child.
-        1 => unsafe { fork_unchecked() },
-        n_threads => Err(io::Error::other(format!(
-            "cannot fork a process of {n_threads} threads: the locks of all but one would stay locked in the child"
-        ))),
+        unsafe { fork_unchecked() }
     }
 }
 

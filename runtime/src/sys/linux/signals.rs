@@ -44,11 +44,15 @@ pub(crate) fn ignore_for_supervisor() {
     set_mask(&Mask::EMPTY);
 }
 
-/// Sets the signals of a worker: as in a program whose `main` has just begun, but Ctrl-C does nothing.
+/// Sets the signals of a worker, in a fork of a process that called [`ignore_for_supervisor`] and has set none since:
+/// as in a program whose `main` has just begun, but Ctrl-C does nothing.
 ///
-/// SIGINT gets a handler, since an ignored signal would stay ignored in every program that a job starts.
+/// SIGINT gets a handler, since an ignored signal would stay ignored in every program that a job starts. SIGPIPE stays
+/// ignored: Rust's start-up code sets that in every program, and in a worker it has not run.
 pub(crate) fn reset_for_worker() {
-    set_all_to_default();
+    for signal in SENT_TO_THE_GROUP {
+        set(signal, libc::SIG_DFL, 0);
+    }
     // Interrupted reads and writes of a job begin anew, as if nothing had come.
     let handler: extern "C" fn(i32) = do_nothing;
     set(
@@ -56,8 +60,6 @@ pub(crate) fn reset_for_worker() {
         handler as libc::sighandler_t,
         libc::SA_RESTART,
     );
-    // Rust's start-up code sets this in every program; in a worker it has not run.
-    set(libc::SIGPIPE, libc::SIG_IGN, 0);
     set_mask(&Mask::EMPTY);
 }
 
@@ -181,6 +183,7 @@ mod tests {
             set(libc::SIGUSR1, libc::SIG_IGN, 0);
             let handler: extern "C" fn(i32) = do_nothing;
             set(libc::SIGTERM, handler as libc::sighandler_t, 0);
+            ignore_for_supervisor();
             std::mem::forget(block_all());
             reset_for_worker();
             assert_eq!(bits("SigIgn:"), bit(libc::SIGPIPE));

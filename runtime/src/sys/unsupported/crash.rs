@@ -31,6 +31,10 @@ pub(crate) fn install(_words: WordsBuffer) -> io::Result<()> {
     unsupported()
 }
 
+pub(crate) fn note_this_stack() -> io::Result<()> {
+    unsupported()
+}
+
 pub(crate) fn install_panic_hook() {}
 
 pub(crate) fn install_exit_hook() -> io::Result<()> {

@@ -341,8 +341,18 @@ pub(crate) mod process {
         Child,
     }
 
-    pub(crate) fn fork() -> io::Result<Forked> {
-        unsupported()
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct OneThread(());
+
+    impl OneThread {
+        pub(crate) fn check() -> io::Result<Self> {
+            unsupported()
+        }
+
+        pub(crate) fn fork(self) -> io::Result<Forked> {
+            let Self(()) = self;
+            unsupported()
+        }
     }
 
     pub(crate) fn exit_now(code: i32) -> ! {
@@ -405,6 +415,8 @@ pub(crate) mod signals {
 
     #[derive(Debug)]
     pub(crate) struct AllBlocked(Never);
+
+    pub(crate) fn ignore_for_supervisor() {}
 
     pub(crate) fn reset_for_worker() {}
 

@@ -56,10 +56,9 @@ static GUARD_END: AtomicUsize = AtomicUsize::new(0);
 ///
 /// Those of the kernel, when it has no memory for the stack.
 pub(crate) fn install(words: WordsBuffer) -> io::Result<()> {
-    let lowest = lowest_address_of_this_stack()?;
-    // Relaxed, all of them: the handler runs on this thread, or on one that is started later.
-    GUARD_START.store(lowest.saturating_sub(KERNEL_GUARD_BYTES), Ordering::Relaxed);
-    GUARD_END.store(lowest.saturating_add(ROUNDING_BYTES), Ordering::Relaxed);
+    if GUARD_END.load(Ordering::Relaxed) == 0 {
+        note_this_stack()?;
+    }
     words::set_for_this_process(words);
 
     // Never freed: the thread may fault until it ends.
@@ -79,6 +78,16 @@ pub(crate) fn install(words: WordsBuffer) -> io::Result<()> {
         // SAFETY: the flags promise the type of `on_fault`, which keeps to the rules in this file's head.
         unsafe { signals::set_handler(signal, handler as libc::sighandler_t, flags) }?;
     }
+    Ok(())
+}
+
+/// Where running over the end of this thread's stack is a fault. Known from then on in every process that this thread
+/// forks: the C library reads it from `/proc` each time it is asked.
+pub(crate) fn note_this_stack() -> io::Result<()> {
+    let lowest = lowest_address_of_this_stack()?;
+    // Relaxed, all of them: the handler runs on this thread, or on one that is started later.
+    GUARD_START.store(lowest.saturating_sub(KERNEL_GUARD_BYTES), Ordering::Relaxed);
+    GUARD_END.store(lowest.saturating_add(ROUNDING_BYTES), Ordering::Relaxed);
     Ok(())
 }
 

@@ -8,7 +8,8 @@
 //! bounded and atomic. Everything is for the worker's main thread, which runs the jobs; a thread that a
 //! job starts has no alternate stack, so its overflow is a plain SIGSEGV.
 //!
-//! [`install`] belongs into a worker after its limits are set, since the stack's limit is read there.
+//! The stack's limit is read by [`note_this_stack`], once in the supervisor: a worker that changes it notes it again,
+//! before [`install`].
 
 mod exit;
 mod fault;
@@ -16,6 +17,6 @@ mod panic;
 mod words;
 
 pub(crate) use self::exit::install_exit_hook;
-pub(crate) use self::fault::install;
+pub(crate) use self::fault::{install, note_this_stack};
 pub(crate) use self::panic::{PanicReport, install_panic_hook, take_panic};
 pub(crate) use self::words::WordsBuffer;

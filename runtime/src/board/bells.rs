@@ -1,0 +1,261 @@
+//! Who waits on a board, and how he is told: workers for a task, callers for an outcome.
+//!
+//! Two ways to wait. A *sleeper* costs nothing and is woken by a system call, which takes 20 µs to reach another
+//! core. A *spinner* keeps a core and sees within a tenth of a microsecond what happens; nobody needs to tell it.
+//!
+//! Who may spin, and for how long:
+//! - For [`SPIN`] at the most, and only a worker that has just worked or a caller whose workers have: what was forked a
+//!   moment ago sleeps, and so does who waits for it, since it needs the core to begin at all.
+//! - Never so many that none of the program's cores is left for somebody who has work: of the workers all cores but
+//!   one at the most ([`Board::spin_worker`]), and a caller only while the workers with a task leave it a core
+//!   ([`crate::dispatch`]). On a single core nobody spins.
+//!
+//! No wake-up is lost. Whoever has work for others publishes it, passes a sequentially consistent fence, and looks at
+//! the bits; a worker sets or clears its bit, passes such a fence, and looks for work. So one of them sees the other:
+//! - *The worker's bit says that it sleeps*: it is rung for.
+//! - *It spins*: it takes the task, or another one and then rings for this. Tasks beyond the number of spinners are
+//!   rung for at once.
+//! - *Neither*: it looks once more before it sleeps, or works and looks when it is done.
+//!
+//! A worker may be killed at any instruction; the supervisor clears its bits and rings for what waits. A worker gone
+//! mad that sets the bits of others costs time and no more, since sleepers look by themselves once in a while.
+
+use std::time::Duration;
+
+use super::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use super::queue::Line;
+use super::{Board, MAX_WORKERS, WorkerIndex};
+use crate::sys::{self, futex};
+
+/// How long one spins: longer than a sleeper takes to wake, so that a short pause between two jobs is not a long one.
+const SPIN: Duration = Duration::from_micros(50);
+
+/// Looks between two looks at the clock.
+const LOOKS: u32 = 8;
+
+/// The words by which they are told; see the module's head.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Bells {
+    /// Rung when a task is finished or the pool's state changes; callers sleep on it.
+    done: AtomicU32,
+    /// Callers that sleep on `done` or are about to.
+    n_waiting: AtomicU32,
+    /// A bit per worker that sleeps on its bell.
+    sleeping: Line<WorkerSet>,
+    /// A bit per worker that spins.
+    spinning: Line<WorkerSet>,
+}
+
+/// A word that one process sleeps on and others ring.
+#[repr(transparent)]
+#[derive(Debug)]
+pub(crate) struct Bell(AtomicU32);
+
+impl Bell {
+    fn now(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn ring(&self) {
+        // Release: pairs with the acquire in `now`.
+        self.0.fetch_add(1, Ordering::Release);
+        futex::wake(&self.0, 1);
+    }
+
+    fn sleep(&self, seen: u32, timeout: Duration) {
+        futex::wait(&self.0, seen, Some(timeout));
+    }
+}
+
+/// A bit per worker.
+#[repr(transparent)]
+#[derive(Debug)]
+struct WorkerSet([AtomicU64; MAX_WORKERS as usize / 64]);
+
+impl WorkerSet {
+    fn word_of(&self, worker: WorkerIndex) -> Option<(&AtomicU64, u64)> {
+        let word = self.0.get(usize::from(worker.0) / 64)?;
+        Some((word, 1 << (worker.0 % 64)))
+    }
+
+    fn insert(&self, worker: WorkerIndex) {
+        if let Some((word, bit)) = self.word_of(worker) {
+            word.fetch_or(bit, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether it was there.
+    fn remove(&self, worker: WorkerIndex) -> bool {
+        self.word_of(worker)
+            .is_some_and(|(word, bit)| word.fetch_and(!bit, Ordering::AcqRel) & bit != 0)
+    }
+
+    fn contains(&self, worker: WorkerIndex) -> bool {
+        self.word_of(worker)
+            .is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
+    }
+
+    /// The words in use where there are so many workers.
+    fn words(&self, n_workers: u32) -> &[AtomicU64] {
+        &self.0[..n_workers.div_ceil(64) as usize]
+    }
+
+    fn len(&self, n_workers: u32) -> u32 {
+        let words = self.words(n_workers).iter();
+        words
+            .map(|word| word.load(Ordering::Relaxed).count_ones())
+            .sum()
+    }
+
+    /// Takes one out, whom nobody else takes out then.
+    fn pop(&self, n_workers: u32) -> Option<WorkerIndex> {
+        for (place, word) in self.words(n_workers).iter().enumerate() {
+            let mut bits = word.load(Ordering::Relaxed);
+            while bits != 0 {
+                let bit = bits.trailing_zeros();
+                bits = word.fetch_and(!(1 << bit), Ordering::AcqRel);
+                if bits & (1 << bit) != 0 {
+                    return Some(WorkerIndex((place * 64 + bit as usize) as u16));
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Board {
+    fn bells(&self) -> &Bells {
+        &self.header().bells
+    }
+
+    /// Whoever has put a task into a queue, or may have kept a worker from taking one: wakes a sleeping worker, unless
+    /// those that spin are enough for all that waits.
+    pub(crate) fn wake_worker(&self) {
+        // SeqCst: see the module's head.
+        fence(Ordering::SeqCst);
+        let n_workers = self.layout().n_workers;
+        let bells = self.bells();
+        if bells.sleeping.0.len(n_workers) == 0 {
+            return;
+        }
+        let n_tasks = self.queue().looks_long() + self.retries().looks_long();
+        if n_tasks > u64::from(bells.spinning.0.len(n_workers)) {
+            self.wake_sleeper();
+        }
+    }
+
+    /// Wakes a sleeping worker, if there is one.
+    pub(crate) fn wake_sleeper(&self) {
+        let sleeper = self.bells().sleeping.0.pop(self.layout().n_workers);
+        if let Some(record) = sleeper.and_then(|worker| self.worker(worker)) {
+            record.bell.ring();
+        }
+    }
+
+    /// Wakes every sleeping worker: the pool closes.
+    pub(crate) fn wake_all_workers(&self) {
+        for record in self.workers() {
+            record.bell.ring();
+        }
+    }
+
+    /// Worker: looks for a moment without sleeping, if there is a core for that.
+    pub(crate) fn spin_worker<T>(
+        &self,
+        worker: WorkerIndex,
+        look: impl Fn() -> Option<T>,
+    ) -> Option<T> {
+        let spinning = &self.bells().spinning.0;
+        let most = sys::n_cores() - 1;
+        if spinning.len(self.layout().n_workers) >= most {
+            return None;
+        }
+        spinning.insert(worker);
+        let found = spin(look);
+        spinning.remove(worker);
+        if found.is_some() {
+            // This worker may have been counted on for another task than the one it found.
+            self.wake_worker();
+        }
+        found
+    }
+
+    /// Worker: sleeps until its bell rings or `timeout` is over, unless `look` finds work first.
+    pub(crate) fn sleep_worker<T>(
+        &self,
+        worker: WorkerIndex,
+        timeout: Duration,
+        look: impl FnOnce() -> Option<T>,
+    ) -> Option<T> {
+        let bell = &self.worker(worker)?.bell;
+        let sleeping = &self.bells().sleeping.0;
+        let seen = bell.now();
+        sleeping.insert(worker);
+        // SeqCst: see the module's head.
+        fence(Ordering::SeqCst);
+        let found = look();
+        if found.is_none() {
+            bell.sleep(seen, timeout);
+        }
+        let was_set = sleeping.remove(worker);
+        if found.is_some() && !was_set {
+            // Somebody took the bit to have this worker see to another task than the one it found.
+            self.wake_worker();
+        }
+        found
+    }
+
+    /// Whether this worker sleeps on its bell, or says so.
+    pub(crate) fn is_asleep(&self, worker: WorkerIndex) -> bool {
+        self.bells().sleeping.0.contains(worker)
+    }
+
+    /// Supervisor: the worker is dead and waits for nothing; what may have been left to it is another's.
+    pub(crate) fn forget_waiting(&self, worker: WorkerIndex) {
+        self.bells().sleeping.0.remove(worker);
+        self.bells().spinning.0.remove(worker);
+        self.wake_worker();
+    }
+
+    /// Worker or supervisor: a task is finished, or the pool's state has changed; wakes the callers.
+    pub(crate) fn wake_callers(&self) {
+        let bells = self.bells();
+        // SeqCst: pairs with the fence in `sleep_caller`.
+        fence(Ordering::SeqCst);
+        if bells.n_waiting.load(Ordering::Relaxed) > 0 {
+            bells.done.fetch_add(1, Ordering::Release);
+            futex::wake(&bells.done, u32::MAX);
+        }
+    }
+
+    /// Program: sleeps until something is finished or `timeout` is over, unless `ready` says it is already.
+    pub(crate) fn sleep_caller(&self, timeout: Duration, ready: impl FnOnce() -> bool) {
+        let bells = self.bells();
+        let seen = bells.done.load(Ordering::Acquire);
+        bells.n_waiting.fetch_add(1, Ordering::AcqRel);
+        // SeqCst: pairs with the fence in `wake_callers`: either the finisher sees that somebody waits, or
+        // `ready` sees what it finished.
+        fence(Ordering::SeqCst);
+        if !ready() {
+            futex::wait(&bells.done, seen, Some(timeout));
+        }
+        bells.n_waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Looks again and again, for [`SPIN`].
+pub(crate) fn spin<T>(look: impl Fn() -> Option<T>) -> Option<T> {
+    let end = sys::monotonic_nanos() + SPIN.as_nanos() as u64;
+    loop {
+        for _ in 0..LOOKS {
+            if let Some(found) = look() {
+                return Some(found);
+            }
+            std::hint::spin_loop();
+        }
+        if sys::monotonic_nanos() >= end {
+            return None;
+        }
+    }
+}
