@@ -131,15 +131,16 @@ impl RawLock {
     #[inline]
     pub(crate) fn release(&self, by_panic: bool) {
         let own = identity();
-        if !self.may_release(own) {
+        let mut word = self.holder.load(Ordering::Relaxed);
+        if word & IDENTITY != own || !self.may_release() {
             return;
         }
         if by_panic {
             self.left.store(1, Ordering::Relaxed);
         }
         self.thread.store(NO_THREAD, Ordering::Relaxed);
-        let mut word = own;
-        loop {
+        // Another identity is the deed of a process gone mad.
+        while word & IDENTITY == own {
             let has_heir = self.heir.load(Ordering::Relaxed) != NOBODY;
             if has_heir {
                 let now = ticks(monotonic_nanos());
@@ -153,9 +154,7 @@ impl RawLock {
                 Ok(_) if word & CONTENDED == 0 => return,
                 // One of several sleepers is the heir.
                 Ok(_) => return self.ring(if has_heir { u32::MAX } else { 1 }),
-                Err(now) if now & IDENTITY == own => word = now,
-                // A process gone mad has taken it away.
-                Err(_) => return,
+                Err(now) => word = now,
             }
         }
     }
@@ -183,13 +182,12 @@ impl RawLock {
             .map(|_| self.settle(false))
     }
 
-    /// Where `thread` names no thread of this process, it was overwritten. Then the caller is believed, or the lock
+    /// In the process that holds. Where `thread` names no thread of it, it was overwritten. Then the caller is believed, or the lock
     /// would stay locked as long as this process lives.
     #[inline]
-    fn may_release(&self, own: u64) -> bool {
+    fn may_release(&self) -> bool {
         let thread = self.thread.load(Ordering::Relaxed);
-        self.holder.load(Ordering::Relaxed) & IDENTITY == own
-            && (thread == thread_id() || !is_own_thread(thread))
+        thread == thread_id() || !is_own_thread(thread)
     }
 
     /// Whether the heir has not come in time, at this reading of the clock, which was taken after the lock was seen reserved.
@@ -331,8 +329,13 @@ impl<'a> Waiter<'a> {
     fn take(&self, word: u64) -> Option<Acquired> {
         let has_died = word & IDENTITY != FREE;
         let mark = if has_died { SETTLING } else { 0 };
-        // Contended, because others may sleep, and whoever rang has woken only one.
-        let held = self.own | CONTENDED | mark;
+        // Contended where others may sleep: whoever rang has woken only one.
+        let contended = if self.has_slept {
+            CONTENDED
+        } else {
+            word & CONTENDED
+        };
+        let held = self.own | contended | mark;
         let heir = self.lock.heir.load(Ordering::Relaxed);
         self.lock
             .holder
