@@ -20,7 +20,7 @@ use std::fmt;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::arena::{self, Arena, Run};
 use super::header::{GONE, Header, LARGE_PAYLOAD, Label};
@@ -30,6 +30,7 @@ use super::table::{self, Mapped};
 use crate::error::Error;
 use crate::memory::{Memory, Words};
 use crate::supervisor::{self, Family, door};
+use crate::sync::{RawLock, outlived};
 use crate::sys;
 
 /// See the module's head.
@@ -38,8 +39,11 @@ pub(crate) struct Block {
     pub(super) label: Label,
     /// The process that has this reference; a forked copy of it counts for nothing.
     pid: u32,
+    /// A lock is at the beginning of this small block, and its guards do not own the block.
+    may_be_outlived: AtomicBool,
 }
 
+#[derive(Clone)]
 pub(super) enum Home {
     Arena {
         memory: &'static Memory,
@@ -159,6 +163,7 @@ impl Block {
             payload: Memory::part(home, start, len),
             label,
             pid: sys::pid(),
+            may_be_outlived: AtomicBool::new(false),
         })
     }
 
@@ -188,6 +193,18 @@ impl Block {
     #[inline]
     pub(crate) fn words<W: Words>(&self, offset: usize) -> &W {
         self.payload.words(offset)
+    }
+
+    /// The [`RawLock`] at the beginning of a small block, for guards that do not own it: where one of them outlives this
+    /// process's last handle, the block is kept for it.
+    pub(crate) fn lock_for_guards(&self) -> Option<&'static RawLock> {
+        match self.home() {
+            Home::Arena { memory, offset, .. } => {
+                self.may_be_outlived.store(true, Ordering::Relaxed);
+                Some(memory.words(*offset))
+            }
+            Home::Own { .. } => None,
+        }
     }
 
     /// Copies bytes out of the payload, see [`Memory::read`].
@@ -366,6 +383,12 @@ impl Drop for Block {
             } => {
                 if *n_inheritances != N_INHERITANCES.load(Ordering::Relaxed) {
                     return;
+                }
+                if self.may_be_outlived.load(Ordering::Relaxed)
+                    && self.words::<RawLock>(0).is_held_here()
+                {
+                    let successor = Self::at(self.home().clone(), self.label, self.len());
+                    return outlived::keep(successor);
                 }
                 if header.life.leave(*generation) {
                     Arena::new(memory).free(*run);

@@ -6,7 +6,7 @@
 //!
 //! | word | meaning | changed by | if that process is killed |
 //! |---|---|---|---|
-//! | `holder` | 0: free. [`RESERVED`]: free, and the heir comes first. Else the identity of the holding process, with the marks [`CONTENDED`] (somebody may sleep) and [`SETTLING`] (taken from a dead holder; `thread` may still be the dead one's) | free to held: whoever wins the exchange. Held to free: the holder. From the dead: whoever wins the exchange. CONTENDED: any waiter | a waiter takes it over |
+//! | `holder` | 0: free. [`RESERVED`]: free, and the heir comes first. Else the identity of the holding process, with the marks [`CONTENDED`] (somebody may sleep) and [`SETTLING`] (taken from a dead holder; `thread` may still be the dead one's) | free to held: whoever wins the exchange. Held to free: the holder. From the dead: whoever wins the exchange. CONTENDED: any waiter, and a thread of the holder's process | a waiter takes it over |
 //! | `heir` | the process of one waiter that has waited long; 0: none | to its own: a waiter, where there is none or a dead one. To 0: that waiter, or who takes the lock in its place | another takes its place, and the lock if it was reserved |
 //! | `thread` | the thread that holds; 0 when nobody does | the holder, after it has the lock and before it lets go | stays until the next holder writes its own; not read while SETTLING |
 //! | `left` | not 0: the last holder left by a panic | set by the holder before it lets go, cleared by the next | the lock goes over with the death reported, and this is cleared |
@@ -124,16 +124,17 @@ impl RawLock {
         }
     }
 
-    /// Lets go. Does nothing where the calling process or thread does not hold the lock.
+    /// Lets go; gives whether the lock was marked as contended meanwhile. Does nothing where the calling process or thread
+    /// does not hold it.
     ///
     /// A copy of a guard in a forked child must not be dropped while the child holds the same lock by itself: the
     /// words cannot tell the two apart. Guards that can get there compare the identity under which they were made.
     #[inline]
-    pub(crate) fn release(&self, by_panic: bool) {
+    pub(crate) fn release(&self, by_panic: bool) -> bool {
         let own = identity();
         let mut word = self.holder.load(Ordering::Relaxed);
         if word & IDENTITY != own || !self.may_release() {
-            return;
+            return false;
         }
         if by_panic {
             self.left.store(1, Ordering::Relaxed);
@@ -151,12 +152,35 @@ impl RawLock {
                 .holder
                 .compare_exchange(word, free, Ordering::AcqRel, Ordering::Relaxed)
             {
-                Ok(_) if word & CONTENDED == 0 => return,
-                // One of several sleepers is the heir.
-                Ok(_) => return self.ring(if has_heir { u32::MAX } else { 1 }),
+                Ok(_) if word & CONTENDED == 0 => return false,
+                Ok(_) => {
+                    // One of several sleepers is the heir.
+                    self.ring(if has_heir { u32::MAX } else { 1 });
+                    return true;
+                }
                 Err(now) => word = now,
             }
         }
+        false
+    }
+
+    /// Marks the lock as contended, for its holder in this process to find when it lets go. False where nobody does.
+    pub(crate) fn mark_for_holder_here(&self) -> bool {
+        let own = identity();
+        let mut word = self.holder.load(Ordering::Relaxed);
+        while word & IDENTITY == own {
+            // Release: with the mark the holder sees what was done before.
+            match self.holder.compare_exchange(
+                word,
+                word | CONTENDED,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
     }
 
     /// Whether the calling thread holds the lock.
@@ -164,6 +188,11 @@ impl RawLock {
         // First who holds: then `thread` is not older than that holder's.
         self.holder.load(Ordering::Acquire) & !CONTENDED == identity()
             && self.thread.load(Ordering::Relaxed) == thread_id()
+    }
+
+    /// Whether a thread of this process holds the lock.
+    pub(crate) fn is_held_here(&self) -> bool {
+        self.holder.load(Ordering::Relaxed) & IDENTITY == identity()
     }
 
     /// The id of the process that holds the lock, at this moment.
