@@ -52,10 +52,9 @@ const LONGEST_PAUSE_BEHIND_HEIR: u64 = 1_000_000;
 /// In which reservations are dated: 32 bits of them come around in 49 days.
 const TICK: u64 = 1_000_000;
 
-/// Looks at a held lock before the first sleep: most are held for less than a sleep takes.
-const N_SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
-
-const SPINS_BETWEEN_CLOCKS: u32 = 20;
+/// Looks at a held lock before the first sleep: most are held for less than a sleep takes. Each pause between them is twice
+/// as long as the one before, since a look takes the words from the holder's cache and makes it slower.
+const N_LOOKS: u32 = if cfg!(loom) { 0 } else { 8 };
 
 const NEVER: u64 = u64::MAX;
 const AT_ONCE: u64 = 0;
@@ -290,8 +289,7 @@ impl<'a> Waiter<'a> {
 
     fn wait(&mut self, deadline: u64) -> Result<Acquired, NotAcquired> {
         let began = monotonic_nanos();
-        let mut now = began;
-        let mut n_spins_left = N_SPINS;
+        let mut n_looks = 0;
         // When to ask whether those in the way live: that takes microseconds. By the clock, and not whenever a sleep was
         // as long as it should be, since signals can cut every sleep short.
         let mut pause = FIRST_PAUSE;
@@ -299,10 +297,8 @@ impl<'a> Waiter<'a> {
         loop {
             let bell = self.lock.bell.load(Ordering::Acquire);
             let word = self.lock.holder.load(Ordering::Acquire);
-            // The clock costs as much as many looks. Read late it is never early.
-            if n_spins_left.is_multiple_of(SPINS_BETWEEN_CLOCKS) {
-                now = monotonic_nanos();
-            }
+            // After the word: read late it is never early.
+            let now = monotonic_nanos();
             let is_last = now >= deadline;
             let asks = is_last || now >= next_look;
             if asks {
@@ -318,9 +314,9 @@ impl<'a> Waiter<'a> {
             if is_last {
                 return Err(NotAcquired::TimedOut);
             }
-            if n_spins_left > 0 && word & CONTENDED == 0 {
-                n_spins_left -= 1;
-                std::hint::spin_loop();
+            if n_looks < N_LOOKS && word & CONTENDED == 0 {
+                (0..1 << n_looks).for_each(|_| std::hint::spin_loop());
+                n_looks += 1;
                 continue;
             }
             if now - began >= HEIR_AFTER {
