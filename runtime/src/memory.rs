@@ -2,7 +2,8 @@
 //!
 //! # Safety
 //!
-//! A [`Memory`] is alive as long as its value, never moves and never shrinks (its file is sealed). References into it are
+//! A [`Memory`] is alive as long as its value, never moves and never shrinks (its file is sealed); a part of it is, because
+//! it owns what keeps the whole and lends that out by `&` only. References into it are
 //! to types that consist of atomics only ([`Words`]), for which any bit pattern is valid and writes by other processes are
 //! no data race. All else is copied in and out by raw pointers, at moments when a lock or the protocol of the caller
 //! keeps other processes away; a process gone mad that writes nevertheless makes the copy hold some bytes or others, which
@@ -41,11 +42,18 @@ unsafe impl Words for AtomicUsize {}
 // SAFETY: an array has the elements' bytes and no others.
 unsafe impl<W: Words, const N: usize> Words for [W; N] {}
 
-/// A mapping of an anonymous file, shared with other processes.
+/// A mapping of an anonymous file, shared with other processes; or a [part](Self::part) of one, beside whoever keeps it.
 #[derive(Debug)]
-pub(crate) struct Memory {
-    mapping: Mapping,
+pub(crate) struct Memory<Keeper = Mapping> {
+    keeper: Keeper,
+    start: NonNull<u8>,
+    len: usize,
 }
+
+// SAFETY: any thread may use an address while the keeper, which may go from thread to thread itself, has it mapped.
+unsafe impl<Keeper: Send> Send for Memory<Keeper> {}
+// SAFETY: `&Memory` gives out an address and a length, which do not change, and a `&Keeper`. See the head on what lies there.
+unsafe impl<Keeper: Sync> Sync for Memory<Keeper> {}
 
 impl Memory {
     /// Memory of which there is no other owner yet; it takes none of the system's until reserved.
@@ -65,17 +73,40 @@ impl Memory {
         Ok(Self::from(Mapping::shared(file, len)?))
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.mapping.len()
-    }
-
     pub(crate) fn mapping(&self) -> &Mapping {
-        &self.mapping
+        &self.keeper
     }
 
     /// Gives memory to a part, so that touching it cannot fail later.
     pub(crate) fn reserve(&self, offset: usize, len: usize) -> io::Result<()> {
-        self.mapping.populate(offset, len)
+        self.keeper.populate(offset, len)
+    }
+}
+
+impl<Keeper: AsRef<Memory>> Memory<Keeper> {
+    /// `len` bytes at `offset` of the memory that `keeper` has mapped for as long as it lives. Found once, they are reached
+    /// without asking it.
+    ///
+    /// # Panics
+    ///
+    /// Where they do not lie within.
+    pub(crate) fn part(keeper: Keeper, offset: usize, len: usize) -> Self {
+        Self {
+            start: keeper.as_ref().pointer(offset, len),
+            keeper,
+            len,
+        }
+    }
+
+    pub(crate) fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+}
+
+impl<Keeper> Memory<Keeper> {
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
     }
 
     /// The address of `len` bytes at `offset`.
@@ -87,12 +118,12 @@ impl Memory {
     pub(crate) fn pointer(&self, offset: usize, len: usize) -> NonNull<u8> {
         let end = offset.checked_add(len);
         assert!(
-            end.is_some_and(|end| end <= self.mapping.len()),
+            end.is_some_and(|end| end <= self.len),
             "{len} bytes at {offset} are not within {}",
-            self.mapping.len()
+            self.len
         );
         // SAFETY: the sum lies within the mapping, which is one allocation, as checked above.
-        unsafe { self.mapping.base().add(offset) }
+        unsafe { self.start.add(offset) }
     }
 
     /// The atomics at `offset`, a multiple of their alignment.
@@ -143,6 +174,10 @@ impl Memory {
 
 impl From<Mapping> for Memory {
     fn from(mapping: Mapping) -> Self {
-        Self { mapping }
+        Self {
+            start: mapping.base(),
+            len: mapping.len(),
+            keeper: mapping,
+        }
     }
 }

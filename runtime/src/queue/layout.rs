@@ -2,25 +2,43 @@
 //!
 //! Responsible for where they lie, and for holding a lock. What they mean to each other is in [`ring`](super::ring).
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Instant;
 
 use crate::memory::Words;
 use crate::sync::{NotAcquired, Notice, RawLock};
 
-/// One side of the queue, in cache lines of its own.
+/// Alone on its cache line.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub(super) struct Line<T>(T);
+
+impl<T> Deref for Line<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// One side of the queue. To fetch a line that another core writes costs more than all else in a put, so the first line
+/// is this side's own, but for a rare look at `memory`.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub(super) struct Side {
     pub(super) lock: RawLock,
-    /// The tail on the putters' side, the head on the getters'.
-    pub(super) position: AtomicU64,
+    /// The other side's position when this one last looked, and its `memory`. Both only ever go on.
+    pub(super) seen_position: AtomicU64,
+    pub(super) seen_memory: AtomicU32,
     /// Units. On the putters' side up to where memory is reserved, on the getters' up to where it was given back.
     pub(super) memory: AtomicU32,
     /// Of the putters' side: units of the kept piece that have memory.
     pub(super) kept: AtomicU32,
+    /// The tail on the putters' side, the head on the getters'.
+    pub(super) position: Line<AtomicU64>,
     /// What this side has done, which the other waits for.
-    pub(super) done: Notice,
+    pub(super) done: Line<Notice>,
 }
 
 /// Begins the payload of the block.

@@ -21,6 +21,9 @@ use super::ring::{Ring, SKIP};
 /// Where messages begin again at the start of the ring, in bytes: small enough for a core's own cache.
 const TURN: u32 = 256 << 10;
 
+/// So often, in bytes, a putter looks whether the queue is empty.
+const LOOK: u32 = 4 << 10;
+
 /// The length of the kept piece, in bytes.
 const KEPT: u32 = 16 << 20;
 
@@ -39,6 +42,11 @@ impl Ring {
     /// Units behind which an empty queue begins again.
     fn turn(&self) -> u32 {
         (self.bytes.len() / 8).min(TURN / UNIT as u32)
+    }
+
+    /// Units after which a putter looks where the head is, whatever it has seen before; a power of two.
+    pub(super) fn look_after(&self) -> u32 {
+        (self.bytes.len() / 2).min(LOOK / UNIT as u32)
     }
 
     /// Units of the kept piece.

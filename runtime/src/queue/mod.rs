@@ -10,6 +10,7 @@ mod error;
 mod iter;
 mod layout;
 mod memory;
+mod message;
 mod patience;
 mod position;
 mod ring;

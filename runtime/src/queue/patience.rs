@@ -46,6 +46,10 @@ impl Patience {
         mut attempt: impl FnMut() -> Result<Option<R>, QueueError>,
         is_worth_it: impl Fn() -> bool,
     ) -> Result<Option<R>, QueueError> {
+        // Mostly there is nothing to wait for, and so no word to fetch that the other side writes.
+        if let Some(result) = attempt()? {
+            return Ok(Some(result));
+        }
         loop {
             let seen = notice.seen();
             if let Some(result) = attempt()? {

@@ -29,6 +29,7 @@ use std::time::Instant;
 use super::bytes::{RING, RingBytes};
 use super::error::QueueError;
 use super::layout::{Held, Shared};
+use super::message::Message;
 use super::position::{CLOSED, MOST_MESSAGES, MOST_UNITS, Position, UNIT, Waiting};
 use crate::codec::Encoder;
 use crate::error::{Error, ErrorKind};
@@ -42,9 +43,6 @@ pub(super) const SKIP: u64 = u64::MAX;
 /// The longest and the shortest ring that is tried, in bytes.
 const LONGEST: u64 = MOST_UNITS as u64 * UNIT as u64;
 const SHORTEST: u64 = 1 << 20;
-
-/// Memory for a received message is had without a look at what is available, up to so many bytes.
-const UNASKED: usize = 16 << 20;
 
 /// A queue's memory as this process has it.
 #[derive(Clone, Debug)]
@@ -143,12 +141,15 @@ impl Ring {
         if tail.is_closed() {
             return Err(QueueError::Closed);
         }
-        let (waiting, given_back) = self.waiting_before(tail)?;
+        let too_large = || no_room(message.len());
+        let n_units = n_units(message.len() as u64).ok_or_else(too_large)?;
+        let (waiting, given_back) = match self.seen_before(tail, n_units) {
+            Some(seen) => seen,
+            None => self.look_before(tail)?,
+        };
         if waiting.messages >= self.bound {
             return Err(QueueError::Full);
         }
-        let too_large = || no_room(message.len());
-        let n_units = n_units(message.len() as u64).ok_or_else(too_large)?;
         let (tail, given_back) = if waiting.messages == 0 {
             self.begin_again(tail, given_back, n_units, deadline)?
         } else {
@@ -176,9 +177,32 @@ impl Ring {
         Ok(())
     }
 
+    /// What [`look_before`](Self::look_before) has found the last time, where that is enough to put `n_units`: less can wait
+    /// by now, and more be given back. None for a message that begins at a multiple of [`look_after`](Self::look_after) or goes
+    /// past one, so that an empty queue is seen to be one.
+    fn seen_before(&self, tail: Position, n_units: u32) -> Option<(Waiting, u32)> {
+        let putters = &self.shared().putters;
+        // Acquire: who stored it has seen the memory given back.
+        let given_back = putters.seen_memory.load(Ordering::Acquire);
+        let head = Position(putters.seen_position.load(Ordering::Relaxed));
+        let waiting = head.to(tail);
+        let n_behind = tail.units().wrapping_sub(given_back);
+        let n_since_look = tail.units() % self.look_after();
+        let is_enough = n_since_look > 0
+            && n_units <= self.look_after() - n_since_look
+            && (1..self.bound.min(MOST_MESSAGES)).contains(&waiting.messages)
+            && self.is_possible(waiting)
+            && waiting.units <= n_behind
+            && n_behind <= self.bytes.len()
+            && n_units <= self.bytes.len() - n_behind;
+        is_enough.then_some((waiting, given_back))
+    }
+
     /// What waits in front of the tail, and up to where memory was given back. Asked under the putters' lock.
-    fn waiting_before(&self, tail: Position) -> Result<(Waiting, u32), QueueError> {
-        let getters = &self.shared().getters;
+    fn look_before(&self, tail: Position) -> Result<(Waiting, u32), QueueError> {
+        let Shared {
+            putters, getters, ..
+        } = self.shared();
         // Before the head, which it cannot overtake, is read.
         let given_back = getters.memory.load(Ordering::Acquire);
         let head = Position(getters.position.load(Ordering::Acquire));
@@ -188,6 +212,8 @@ impl Ring {
             self.close();
             return Err(damaged());
         }
+        putters.seen_position.store(head.0, Ordering::Relaxed);
+        putters.seen_memory.store(given_back, Ordering::Release);
         Ok((waiting, given_back))
     }
 
@@ -214,17 +240,18 @@ impl Ring {
     }
 
     /// Takes the next message out; `None` if there is none. Waits for other getters at most until the deadline.
-    pub(super) fn take(&self, deadline: Option<Instant>) -> Result<Option<Vec<u8>>, QueueError> {
-        let shared = self.shared();
-        if self.n_waiting() == 0 && !self.is_closed() {
+    pub(super) fn take(&self, deadline: Option<Instant>) -> Result<Option<Message>, QueueError> {
+        let getters = &self.shared().getters;
+        let head = Position(getters.position.load(Ordering::Relaxed));
+        let tail = self.tail_behind(head);
+        if head.to(tail).messages == 0 && !tail.is_closed() {
             return Ok(None);
         }
-        let Some(held) = Held::acquire(&shared.getters.lock, deadline) else {
+        let Some(held) = Held::acquire(&getters.lock, deadline) else {
             return Ok(None);
         };
-        let head = Position(shared.getters.position.load(Ordering::Relaxed));
-        // Acquire: with the tail come the bytes in front of it.
-        let tail = Position(shared.putters.position.load(Ordering::Acquire));
+        let head = Position(getters.position.load(Ordering::Relaxed));
+        let tail = self.tail_behind(head);
         let waiting = head.to(tail);
         if waiting.messages == 0 && self.is_possible(waiting) {
             return match tail.is_closed() {
@@ -235,15 +262,31 @@ impl Ring {
         let Some((begin, len)) = self.next_message(head, waiting) else {
             return Err(self.empty_and_close());
         };
-        let mut message = private_memory(len)?;
-        self.bytes.read(begin, &mut message);
+        let mut message = Message::of_noughts(len)?;
+        self.bytes.read(begin, message.bytes_mut());
         let n_units = n_units(len as u64).unwrap_or(0);
+        // Whoever gets next, finds what this one has seen: Release, with the bytes in front of it.
+        getters.seen_position.store(tail.0, Ordering::Release);
         self.move_head(head.after(1, begin.wrapping_add(n_units)));
         drop(held);
         if self.bound < u32::MAX {
-            shared.getters.done.announce_one();
+            getters.done.announce_one();
         }
         Ok(Some(message))
+    }
+
+    /// The tail as the getters have last seen it, if something waits in front of that. Else as it is.
+    fn tail_behind(&self, head: Position) -> Position {
+        let Shared {
+            putters, getters, ..
+        } = self.shared();
+        // Acquire, both: with the tail come the bytes in front of it.
+        let seen = Position(getters.seen_position.load(Ordering::Acquire));
+        let waiting = head.to(seen);
+        if waiting.messages > 0 && self.is_possible(waiting) {
+            return seen;
+        }
+        Position(putters.position.load(Ordering::Acquire))
     }
 
     /// Where the next message begins, and its length in bytes; `None` if what is written there cannot be right.
@@ -266,7 +309,12 @@ impl Ring {
     /// Under the getters' lock.
     fn empty_and_close(&self) -> QueueError {
         self.close();
-        let tail = self.shared().putters.position.load(Ordering::Acquire);
+        let Shared {
+            putters, getters, ..
+        } = self.shared();
+        let tail = putters.position.load(Ordering::Acquire);
+        // What was seen may be what was damaged.
+        getters.seen_position.store(tail, Ordering::Release);
         self.move_head(Position(tail));
         damaged()
     }
@@ -276,25 +324,6 @@ impl Ring {
 fn n_units(len: u64) -> Option<u32> {
     let n_units = len.div_ceil(UNIT as u64) + 1;
     u32::try_from(n_units).ok().filter(|n| *n <= MOST_UNITS)
-}
-
-/// Noughts for a message, if there is so much memory; the message stays in the queue otherwise.
-fn private_memory(len: usize) -> Result<Vec<u8>, QueueError> {
-    if len > UNASKED && len as u64 > sys::available_memory() {
-        return Err(QueueError::system(
-            io::ErrorKind::OutOfMemory,
-            format!("there is not enough memory for the next message in the queue, {len} bytes"),
-        ));
-    }
-    if len <= UNASKED {
-        return Ok(vec![0; len]);
-    }
-    let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(len)
-        .map_err(|error| QueueError::system(io::ErrorKind::OutOfMemory, error.to_string()))?;
-    bytes.resize(len, 0);
-    Ok(bytes)
 }
 
 #[cold]
@@ -318,16 +347,6 @@ fn damaged() -> QueueError {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn more_memory_than_there_is_is_an_error_with_the_number_and_not_an_abort() {
-        let error = private_memory(1 << 50).unwrap_err();
-        let QueueError::System { kind, message } = error else {
-            panic!("{error}");
-        };
-        assert_eq!(kind, io::ErrorKind::OutOfMemory);
-        assert!(message.contains("1125899906842624 bytes"), "{message}");
-    }
 
     #[test]
     fn a_length_that_no_ring_has_room_for_has_no_units() {

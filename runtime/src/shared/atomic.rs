@@ -49,6 +49,7 @@ impl<T: AtomicInteger> Atomic<T> {
         }
     }
 
+    #[inline]
     fn word(&self) -> &T::Word {
         self.block.words(0)
     }
@@ -82,6 +83,7 @@ impl<T: AtomicInteger> Atomic<T> {
     /// assert_eq!(atomic.load(Relaxed), 5);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     pub fn load(&self, order: Ordering) -> T {
         T::load(self.word(), order)
     }
@@ -99,6 +101,7 @@ impl<T: AtomicInteger> Atomic<T> {
     /// assert_eq!(atomic.load(Relaxed), 6);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     pub fn store(&self, value: T, order: Ordering) {
         T::store(self.word(), value, order)
     }
@@ -112,6 +115,7 @@ impl<T: AtomicInteger> Atomic<T> {
     /// assert_eq!(atomic.load(Relaxed), 6);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     pub fn swap(&self, value: T, order: Ordering) -> T {
         T::swap(self.word(), value, order)
     }
@@ -125,6 +129,7 @@ impl<T: AtomicInteger> Atomic<T> {
     /// assert_eq!(atomic.load(Relaxed), 7);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     pub fn fetch_add(&self, n: T, order: Ordering) -> T {
         T::fetch_add(self.word(), n, order)
     }
@@ -138,6 +143,7 @@ impl<T: AtomicInteger> Atomic<T> {
     /// assert_eq!(atomic.load(Relaxed), 3);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     pub fn fetch_sub(&self, n: T, order: Ordering) -> T {
         T::fetch_sub(self.word(), n, order)
     }
@@ -151,6 +157,7 @@ impl<T: AtomicInteger> Atomic<T> {
     /// assert_eq!(atomic.load(Relaxed), 2);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     pub fn fetch_max(&self, n: T, order: Ordering) -> T {
         T::fetch_max(self.word(), n, order)
     }
@@ -164,6 +171,7 @@ impl<T: AtomicInteger> Atomic<T> {
     /// assert_eq!(atomic.load(Relaxed), -2);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     pub fn fetch_min(&self, n: T, order: Ordering) -> T {
         T::fetch_min(self.word(), n, order)
     }
@@ -177,6 +185,7 @@ impl<T: AtomicInteger> Atomic<T> {
     /// assert_eq!(atomic.load(Relaxed), 0b010);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     pub fn fetch_and(&self, bits: T, order: Ordering) -> T {
         T::fetch_and(self.word(), bits, order)
     }
@@ -190,6 +199,7 @@ impl<T: AtomicInteger> Atomic<T> {
     /// assert_eq!(atomic.load(Relaxed), 0b111);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     pub fn fetch_or(&self, bits: T, order: Ordering) -> T {
         T::fetch_or(self.word(), bits, order)
     }
@@ -203,6 +213,7 @@ impl<T: AtomicInteger> Atomic<T> {
     /// assert_eq!(atomic.load(Relaxed), 0b101);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     pub fn fetch_xor(&self, bits: T, order: Ordering) -> T {
         T::fetch_xor(self.word(), bits, order)
     }
@@ -224,6 +235,7 @@ impl<T: AtomicInteger> Atomic<T> {
     /// assert_eq!(atomic.compare_exchange(5, 7, AcqRel, Acquire), Err(6));
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     pub fn compare_exchange(
         &self,
         current: T,
@@ -254,6 +266,7 @@ impl<T: AtomicInteger> Atomic<T> {
     /// assert_eq!(atomic.load(Relaxed), 10);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     pub fn compare_exchange_weak(
         &self,
         current: T,
@@ -327,7 +340,7 @@ macro_rules! operations {
 
                 impl sealed::Operations for $integer {
                     type Word = $word;
-                    $(fn $name(word: &Self::Word, $($argument: $type),*) $(-> $result)? {
+                    $(#[inline] fn $name(word: &Self::Word, $($argument: $type),*) $(-> $result)? {
                         word.$name($($argument),*)
                     })*
                 }

@@ -20,7 +20,7 @@ use std::fmt;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::arena::{self, Arena, Run};
 use super::header::{GONE, Header, LARGE_PAYLOAD, Label};
@@ -30,18 +30,20 @@ use super::table::{self, Mapped};
 use crate::error::Error;
 use crate::memory::{Memory, Words};
 use crate::supervisor::{self, Family, door};
+use crate::sync::{RawLock, outlived};
 use crate::sys;
 
 /// See the module's head.
 pub(crate) struct Block {
-    pub(super) home: Home,
+    payload: Memory<Home>,
     pub(super) label: Label,
-    /// Of the payload.
-    len: usize,
     /// The process that has this reference; a forked copy of it counts for nothing.
     pid: u32,
+    /// A lock is at the beginning of this small block, and its guards do not own the block.
+    may_be_outlived: AtomicBool,
 }
 
+#[derive(Clone)]
 pub(super) enum Home {
     Arena {
         memory: &'static Memory,
@@ -61,6 +63,15 @@ pub(super) enum Home {
 
 /// So often have children inherited what this process has.
 static N_INHERITANCES: AtomicU32 = AtomicU32::new(0);
+
+impl AsRef<Memory> for Home {
+    fn as_ref(&self) -> &Memory {
+        match self {
+            Self::Arena { memory, .. } => memory,
+            Self::Own { mapped, .. } => &mapped.memory,
+        }
+    }
+}
 
 impl Block {
     /// Noughts for as long as somebody has a reference: small ones in the arena, others in a file of their own.
@@ -144,88 +155,81 @@ impl Block {
     }
 
     pub(super) fn at(home: Home, label: Label, len: usize) -> Arc<Self> {
+        let start = match &home {
+            Home::Arena { offset, .. } => *offset,
+            Home::Own { .. } => LARGE_PAYLOAD,
+        };
         Arc::new(Self {
-            home,
+            payload: Memory::part(home, start, len),
             label,
-            len,
             pid: sys::pid(),
+            may_be_outlived: AtomicBool::new(false),
         })
     }
 
     /// Of the payload, in bytes.
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.payload.len()
+    }
+
+    pub(super) fn home(&self) -> &Home {
+        self.payload.keeper()
     }
 
     pub(super) fn header(&self) -> &Header {
-        match &self.home {
+        match self.home() {
             Home::Arena { header, .. } => header,
             Home::Own { mapped, .. } => mapped.memory.words(0),
         }
     }
 
-    /// Where the payload lies.
-    #[inline]
-    fn payload(&self) -> (&Memory, usize) {
-        match &self.home {
-            Home::Arena { memory, offset, .. } => (memory, *offset),
-            Home::Own { mapped, .. } => (&mapped.memory, LARGE_PAYLOAD),
-        }
-    }
-
-    #[inline]
-    fn check(&self, offset: usize, len: usize) {
-        let end = offset.checked_add(len);
-        assert!(
-            end.is_some_and(|end| end <= self.len),
-            "{len} bytes at {offset} are not within a block of {}",
-            self.len
-        );
-    }
-
     /// The address of a part of the payload, aligned to 64 at its start; see [`Memory::pointer`].
     #[inline]
     pub(crate) fn pointer(&self, offset: usize, len: usize) -> NonNull<u8> {
-        self.check(offset, len);
-        let (memory, start) = self.payload();
-        memory.pointer(start + offset, len)
+        self.payload.pointer(offset, len)
     }
 
     /// Atomics in the payload, see [`Memory::words`].
     #[inline]
     pub(crate) fn words<W: Words>(&self, offset: usize) -> &W {
-        self.check(offset, size_of::<W>());
-        let (memory, start) = self.payload();
-        memory.words(start + offset)
+        self.payload.words(offset)
+    }
+
+    /// The [`RawLock`] at the beginning of a small block, for guards that do not own it: where one of them outlives this
+    /// process's last handle, the block is kept for it.
+    pub(crate) fn lock_for_guards(&self) -> Option<&'static RawLock> {
+        match self.home() {
+            Home::Arena { memory, offset, .. } => {
+                self.may_be_outlived.store(true, Ordering::Relaxed);
+                Some(memory.words(*offset))
+            }
+            Home::Own { .. } => None,
+        }
     }
 
     /// Copies bytes out of the payload, see [`Memory::read`].
     #[inline]
     pub(crate) fn read(&self, offset: usize, to: &mut [u8]) {
-        self.check(offset, to.len());
-        let (memory, start) = self.payload();
-        memory.read(start + offset, to);
+        self.payload.read(offset, to);
     }
 
     /// Copies bytes into the payload, see [`Memory::write`].
     #[inline]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
-        self.check(offset, bytes.len());
-        let (memory, start) = self.payload();
-        memory.write(start + offset, bytes);
+        self.payload.write(offset, bytes);
     }
 
-    /// Gives memory to a part of the payload of a large block.
+    /// Gives memory to a part of the payload of a large block. A small one has its own.
     pub(crate) fn reserve(&self, offset: usize, len: usize) -> io::Result<()> {
-        self.check(offset, len);
-        let (memory, start) = self.payload();
-        memory.reserve(start + offset, len)
+        match self.home() {
+            Home::Arena { .. } => Ok(()),
+            Home::Own { mapped, .. } => mapped.memory.reserve(LARGE_PAYLOAD + offset, len),
+        }
     }
 
     /// Gives the memory of a part of the payload of a large block back to the system, in whole pages.
     pub(crate) fn discard(&self, offset: usize, len: usize) -> io::Result<()> {
-        self.check(offset, len);
-        match &self.home {
+        match self.home() {
             Home::Arena { .. } => Ok(()),
             Home::Own { mapped, .. } => mapped
                 .file
@@ -235,18 +239,18 @@ impl Block {
 
     /// Whether every page of it has memory.
     pub(super) fn is_whole(&self) -> bool {
-        match &self.home {
+        match self.home() {
             Home::Arena { .. } => true,
             Home::Own { mapped, .. } => {
                 let allocated = mapped.file.allocated_len().unwrap_or(0);
-                allocated >= (LARGE_PAYLOAD + self.len) as u64
+                allocated >= (LARGE_PAYLOAD + self.len()) as u64
             }
         }
     }
 
     /// Takes this process's leave to write the payload of a large block from `offset`, a multiple of the page size, on.
     pub(crate) fn protect_from_writes(&self, offset: usize) -> io::Result<()> {
-        match &self.home {
+        match self.home() {
             Home::Arena { .. } => Ok(()),
             Home::Own { mapped, .. } => {
                 let start = LARGE_PAYLOAD + offset;
@@ -258,7 +262,7 @@ impl Block {
 
     /// Whether children that are forked have this process's mapping of it. They do at first.
     pub(crate) fn show_to_children(&self, show: bool) -> io::Result<()> {
-        match &self.home {
+        match self.home() {
             Home::Arena { .. } => Ok(()),
             Home::Own { mapped, .. } if show => mapped.memory.mapping().show_to_children(),
             Home::Own { mapped, .. } => mapped.memory.mapping().keep_from_children(),
@@ -273,7 +277,7 @@ impl Block {
 
     /// The same block as this process has it: itself, or in a forked child, which may lack the mapping, a new one.
     pub(crate) fn of_this_process(self: &Arc<Self>) -> Result<Arc<Self>, Error> {
-        let Home::Own { mapped, .. } = &self.home else {
+        let Home::Own { mapped, .. } = self.home() else {
             return Ok(Arc::clone(self));
         };
         if self.is_ours() {
@@ -285,7 +289,7 @@ impl Block {
                 .duplicate()
                 .and_then(|file| Mapped::fetched(mapped.id, file))
                 .map_err(|e| Error::system("map shared memory in a forked process", e))?;
-            Self::of_found(Arc::new(again), self.label, self.len)
+            Self::of_found(Arc::new(again), self.label, self.len())
         };
         let (block, _) = table::get().find(mapped.id, map_again)?;
         Ok(block)
@@ -293,7 +297,7 @@ impl Block {
 
     /// A number that no other large block has.
     pub(crate) fn id(&self) -> u64 {
-        match &self.home {
+        match self.home() {
             Home::Arena { run, .. } => u64::from(run.first),
             Home::Own { mapped, .. } => mapped.id,
         }
@@ -301,7 +305,7 @@ impl Block {
 
     /// A process, other than this one, that has a large block.
     pub(crate) fn other_holder(&self) -> Option<u32> {
-        match &self.home {
+        match self.home() {
             Home::Arena { .. } => None,
             Home::Own { mapped, place } => Holders::of(&mapped.memory).other_than(*place),
         }
@@ -368,7 +372,7 @@ impl Drop for Block {
         if !self.is_ours() {
             return;
         }
-        match &self.home {
+        match self.home() {
             Home::Arena {
                 memory,
                 header,
@@ -379,6 +383,12 @@ impl Drop for Block {
             } => {
                 if *n_inheritances != N_INHERITANCES.load(Ordering::Relaxed) {
                     return;
+                }
+                if self.may_be_outlived.load(Ordering::Relaxed)
+                    && self.words::<RawLock>(0).is_held_here()
+                {
+                    let successor = Self::at(self.home().clone(), self.label, self.len());
+                    return outlived::keep(successor);
                 }
                 if header.life.leave(*generation) {
                     Arena::new(memory).free(*run);
@@ -393,7 +403,7 @@ impl Drop for Block {
                         door::let_go(0, mapped.id);
                     }
                     // Other processes may have it mapped still, without a handle, against the next time.
-                    let _ = self.discard(0, self.len);
+                    let _ = self.discard(0, self.len());
                 }
                 table::get().leave(mapped, is_last);
             }
@@ -405,7 +415,7 @@ impl fmt::Debug for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Block")
             .field("id", &format_args!("{:x}", self.id()))
-            .field("len", &self.len)
+            .field("len", &self.len())
             .finish_non_exhaustive()
     }
 }

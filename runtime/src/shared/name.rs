@@ -36,7 +36,7 @@ impl Block {
     /// The name to send: lent with tag 0, else given.
     pub(super) fn name(&self, tag: u64) -> io::Result<Name> {
         let header = self.header();
-        match &self.home {
+        match self.home() {
             Home::Arena {
                 run, generation, ..
             } => {
@@ -176,14 +176,14 @@ pub(super) fn wrong() -> Error {
 
 impl Passenger for Block {
     fn lend_again(&self) -> io::Result<()> {
-        match &self.home {
+        match self.home() {
             Home::Arena { .. } => Ok(()),
             Home::Own { mapped, .. } => mapped.make_known(),
         }
     }
 
     fn recall(&self, tag: u64) {
-        match &self.home {
+        match self.home() {
             Home::Arena { generation, .. } => self.header().life.recall(*generation),
             Home::Own { mapped, .. } => {
                 self.header().receive();

@@ -94,6 +94,7 @@ impl<T: Shareable> Value<T> {
     /// assert_eq!(value.get(), 7);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     #[track_caller]
     pub fn get(&self) -> T {
         let _moment = self.moment();
@@ -112,6 +113,7 @@ impl<T: Shareable> Value<T> {
     /// assert_eq!(value.get(), 8);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     #[track_caller]
     pub fn set(&self, value: T) {
         let _moment = self.moment();
@@ -131,6 +133,7 @@ impl<T: Shareable> Value<T> {
     /// assert_eq!(value.update(|value| *value *= 6), 42);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     #[track_caller]
     pub fn update(&self, change: impl FnOnce(&mut T)) -> T {
         let _moment = self.moment();
@@ -222,6 +225,7 @@ impl<T: Integer> Value<T> {
     /// assert_eq!(ticket.fetch_add(1), 1);
     /// # Ok::<(), procession::Error>(())
     /// ```
+    #[inline]
     #[track_caller]
     pub fn fetch_add(&self, n: T) -> T {
         let _moment = self.moment();

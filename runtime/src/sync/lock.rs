@@ -3,7 +3,8 @@
 //! Responsible for guards: who releases what, and what the next one is told. How a lock is acquired, and how the death of
 //! its holder is found out, is the [raw lock](super::RawLock)'s affair.
 //!
-//! Invariants: a guard keeps its block alive and stays on its thread. A copy of a guard in a forked child holds nothing: the
+//! Invariants: a guard stays on its thread, and its block lives as long: a [`LockGuard`]'s is kept for it where it [outlives](outlived)
+//! the last handle, the others own theirs. A copy of a guard in a forked child holds nothing: the
 //! raw lock knows its holder's process, and dropping the copy changes nothing.
 
 use std::fmt;
@@ -12,9 +13,10 @@ use std::sync::{Arc, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{NotAcquired, RawLock};
+use super::{Acquired, NotAcquired, RawLock, outlived};
 use crate::error::Error;
 use crate::shared::{Block, LockError, fixed, travel};
 use crate::sys;
@@ -44,9 +46,15 @@ use crate::sys;
 #[derive(Clone)]
 pub struct Lock {
     block: Arc<Block>,
+    lock: &'static RawLock,
 }
 
 impl Lock {
+    fn at(block: Arc<Block>) -> Option<Self> {
+        let lock = block.lock_for_guards()?;
+        Some(Self { block, lock })
+    }
+
     /// A lock that nobody holds.
     ///
     /// # Errors
@@ -60,7 +68,7 @@ impl Lock {
     /// ```
     pub fn new() -> Result<Self, Error> {
         let block = fixed::new::<Self>(size_of::<RawLock>())?;
-        Ok(Self { block })
+        Self::at(block).ok_or_else(|| Error::invalid_input(NOT_SMALL))
     }
 
     /// Waits for the lock, however long.
@@ -80,7 +88,12 @@ impl Lock {
     /// ```
     #[inline]
     pub fn acquire(&self) -> Result<LockGuard, LockError<LockGuard>> {
-        Held::acquire(&self.block, LockGuard::new)
+        loop {
+            // Without a deadline nothing times out.
+            if let Some(guard) = self.after(self.lock.acquire(None))? {
+                return Ok(guard);
+            }
+        }
     }
 
     /// Acquires the lock if it is free; `None` if not.
@@ -96,7 +109,7 @@ impl Lock {
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn try_acquire(&self) -> Result<Option<LockGuard>, LockError<LockGuard>> {
-        Held::try_acquire(&self.block, LockGuard::new)
+        self.after(self.lock.try_acquire())
     }
 
     /// Waits for the lock, for so long at the most; `None` if it was held all the while.
@@ -122,7 +135,18 @@ impl Lock {
         &self,
         timeout: Duration,
     ) -> Result<Option<LockGuard>, LockError<LockGuard>> {
-        Held::acquire_timeout(&self.block, timeout, LockGuard::new)
+        self.after(self.lock.acquire(moment_after(timeout)))
+    }
+
+    #[inline]
+    fn after(
+        &self,
+        attempt: Result<Acquired, NotAcquired>,
+    ) -> Result<Option<LockGuard>, LockError<LockGuard>> {
+        LockError::after(attempt, || LockGuard {
+            lock: self.lock,
+            holder: Holder::new(),
+        })
     }
 
     /// The pid of the process that holds the lock, or has died with it: news of a moment, for logs.
@@ -135,7 +159,7 @@ impl Lock {
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn holder(&self) -> Option<u32> {
-        raw_lock(&self.block).holder()
+        self.lock.holder()
     }
 }
 
@@ -156,7 +180,7 @@ impl Serialize for Lock {
 impl<'de> Deserialize<'de> for Lock {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let block = fixed::deserialize::<Self, D>(size_of::<RawLock>(), from)?;
-        Ok(Self { block })
+        Self::at(block).ok_or_else(|| D::Error::custom(NOT_SMALL))
     }
 }
 
@@ -174,15 +198,17 @@ impl<'de> Deserialize<'de> for Lock {
 /// ```
 #[must_use = "the lock is released where the guard is dropped: bind it to a name, such as `_guard`"]
 pub struct LockGuard {
-    #[expect(dead_code, reason = "releases the lock where it is dropped")]
-    held: Held,
+    lock: &'static RawLock,
+    holder: Holder,
 }
 
-impl LockGuard {
+impl Drop for LockGuard {
     #[inline]
-    fn new(held: Held) -> Self {
-        Self {
-            held: held.poisoning(),
+    fn drop(&mut self) {
+        let is_contended =
+            self.holder.is_ours() && self.lock.release(self.holder.is_dropped_by_panic());
+        if is_contended {
+            outlived::look_at(self.lock);
         }
     }
 }
@@ -193,24 +219,60 @@ impl fmt::Debug for LockGuard {
     }
 }
 
+const NOT_SMALL: &str = "this is not the memory of a lock";
+
 #[inline]
 fn raw_lock(block: &Block) -> &RawLock {
     block.words(0)
 }
 
+#[inline]
+fn moment_after(timeout: Duration) -> Option<Instant> {
+    // A moment past the end of the clock never comes.
+    Instant::now().checked_add(timeout)
+}
+
+/// What a guard remembers of the thread that has just acquired its lock.
+struct Holder {
+    was_panicking: bool,
+    /// A copy of the guard in a forked child may be dropped while the child holds the same lock itself, which the words in
+    /// memory cannot tell apart.
+    pid: u32,
+    /// Holding is an affair of one thread.
+    _not_send: PhantomData<MutexGuard<'static, ()>>,
+}
+
+impl Holder {
+    #[inline]
+    fn new() -> Self {
+        Self {
+            was_panicking: thread::panicking(),
+            pid: sys::pid(),
+            _not_send: PhantomData,
+        }
+    }
+
+    /// Whether a panic that began since it was acquired is what drops the guard.
+    #[inline]
+    fn is_dropped_by_panic(&self) -> bool {
+        thread::panicking() && !self.was_panicking
+    }
+
+    /// `false` in a forked copy.
+    #[inline]
+    fn is_ours(&self) -> bool {
+        self.pid == sys::pid()
+    }
+}
+
 /// A block whose first bytes are a [`RawLock`] that this thread holds. Releases it when dropped.
 ///
-/// What every guard is made of.
+/// What the guards of values and arrays are made of.
 pub(crate) struct Held {
     pub(crate) block: Arc<Block>,
     /// Whether the next holder is told of a panic that drops this.
     poisons: bool,
-    was_panicking: bool,
-    /// The process that holds: a copy of this in a forked child may be dropped while the child holds the same lock itself,
-    /// which the words in memory cannot tell apart.
-    pid: u32,
-    /// Holding is an affair of one thread.
-    _not_send: PhantomData<MutexGuard<'static, ()>>,
+    holder: Holder,
 }
 
 impl Held {
@@ -220,9 +282,7 @@ impl Held {
         Self {
             block,
             poisons: false,
-            was_panicking: thread::panicking(),
-            pid: sys::pid(),
-            _not_send: PhantomData,
+            holder: Holder::new(),
         }
     }
 
@@ -261,22 +321,20 @@ impl Held {
         timeout: Duration,
         guard: impl FnOnce(Self) -> G,
     ) -> Result<Option<G>, LockError<G>> {
-        // A moment past the end of the clock never comes.
-        let deadline = Instant::now().checked_add(timeout);
-        let attempt = raw_lock(block).acquire(deadline);
+        let attempt = raw_lock(block).acquire(moment_after(timeout));
         LockError::after(attempt, || guard(Self::new(Arc::clone(block))))
     }
 
     /// Whether a panic that began since it was acquired is what drops it.
     #[inline]
     pub(crate) fn is_dropped_by_panic(&self) -> bool {
-        thread::panicking() && !self.was_panicking
+        self.holder.is_dropped_by_panic()
     }
 
     /// `false` in a forked copy.
     #[inline]
     pub(crate) fn is_ours(&self) -> bool {
-        self.pid == sys::pid()
+        self.holder.is_ours()
     }
 
     /// `false` in a forked copy.

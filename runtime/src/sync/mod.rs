@@ -27,6 +27,7 @@
 mod event;
 mod lock;
 mod notice;
+pub(crate) mod outlived;
 mod raw_lock;
 
 pub(crate) use notice::Notice;

@@ -6,7 +6,7 @@
 //!
 //! | word | meaning | changed by | if that process is killed |
 //! |---|---|---|---|
-//! | `holder` | 0: free. [`RESERVED`]: free, and the heir comes first. Else the identity of the holding process, with the marks [`CONTENDED`] (somebody may sleep) and [`SETTLING`] (taken from a dead holder; `thread` may still be the dead one's) | free to held: whoever wins the exchange. Held to free: the holder. From the dead: whoever wins the exchange. CONTENDED: any waiter | a waiter takes it over |
+//! | `holder` | 0: free. [`RESERVED`]: free, and the heir comes first. Else the identity of the holding process, with the marks [`CONTENDED`] (somebody may sleep) and [`SETTLING`] (taken from a dead holder; `thread` may still be the dead one's) | free to held: whoever wins the exchange. Held to free: the holder. From the dead: whoever wins the exchange. CONTENDED: any waiter, and a thread of the holder's process | a waiter takes it over |
 //! | `heir` | the process of one waiter that has waited long; 0: none | to its own: a waiter, where there is none or a dead one. To 0: that waiter, or who takes the lock in its place | another takes its place, and the lock if it was reserved |
 //! | `thread` | the thread that holds; 0 when nobody does | the holder, after it has the lock and before it lets go | stays until the next holder writes its own; not read while SETTLING |
 //! | `left` | not 0: the last holder left by a panic | set by the holder before it lets go, cleared by the next | the lock goes over with the death reported, and this is cleared |
@@ -52,10 +52,9 @@ const LONGEST_PAUSE_BEHIND_HEIR: u64 = 1_000_000;
 /// In which reservations are dated: 32 bits of them come around in 49 days.
 const TICK: u64 = 1_000_000;
 
-/// Looks at a held lock before the first sleep: most are held for less than a sleep takes.
-const N_SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
-
-const SPINS_BETWEEN_CLOCKS: u32 = 20;
+/// Looks at a held lock before the first sleep: most are held for less than a sleep takes. Each pause between them is twice
+/// as long as the one before, since a look takes the words from the holder's cache and makes it slower.
+const N_LOOKS: u32 = if cfg!(loom) { 0 } else { 8 };
 
 const NEVER: u64 = u64::MAX;
 const AT_ONCE: u64 = 0;
@@ -124,22 +123,24 @@ impl RawLock {
         }
     }
 
-    /// Lets go. Does nothing where the calling process or thread does not hold the lock.
+    /// Lets go; gives whether the lock was marked as contended meanwhile. Does nothing where the calling process or thread
+    /// does not hold it.
     ///
     /// A copy of a guard in a forked child must not be dropped while the child holds the same lock by itself: the
     /// words cannot tell the two apart. Guards that can get there compare the identity under which they were made.
     #[inline]
-    pub(crate) fn release(&self, by_panic: bool) {
+    pub(crate) fn release(&self, by_panic: bool) -> bool {
         let own = identity();
-        if !self.may_release(own) {
-            return;
+        let mut word = self.holder.load(Ordering::Relaxed);
+        if word & IDENTITY != own || !self.may_release() {
+            return false;
         }
         if by_panic {
             self.left.store(1, Ordering::Relaxed);
         }
         self.thread.store(NO_THREAD, Ordering::Relaxed);
-        let mut word = own;
-        loop {
+        // Another identity is the deed of a process gone mad.
+        while word & IDENTITY == own {
             let has_heir = self.heir.load(Ordering::Relaxed) != NOBODY;
             if has_heir {
                 let now = ticks(monotonic_nanos());
@@ -150,14 +151,35 @@ impl RawLock {
                 .holder
                 .compare_exchange(word, free, Ordering::AcqRel, Ordering::Relaxed)
             {
-                Ok(_) if word & CONTENDED == 0 => return,
-                // One of several sleepers is the heir.
-                Ok(_) => return self.ring(if has_heir { u32::MAX } else { 1 }),
-                Err(now) if now & IDENTITY == own => word = now,
-                // A process gone mad has taken it away.
-                Err(_) => return,
+                Ok(_) if word & CONTENDED == 0 => return false,
+                Ok(_) => {
+                    // One of several sleepers is the heir.
+                    self.ring(if has_heir { u32::MAX } else { 1 });
+                    return true;
+                }
+                Err(now) => word = now,
             }
         }
+        false
+    }
+
+    /// Marks the lock as contended, for its holder in this process to find when it lets go. False where nobody does.
+    pub(crate) fn mark_for_holder_here(&self) -> bool {
+        let own = identity();
+        let mut word = self.holder.load(Ordering::Relaxed);
+        while word & IDENTITY == own {
+            // Release: with the mark the holder sees what was done before.
+            match self.holder.compare_exchange(
+                word,
+                word | CONTENDED,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
     }
 
     /// Whether the calling thread holds the lock.
@@ -165,6 +187,11 @@ impl RawLock {
         // First who holds: then `thread` is not older than that holder's.
         self.holder.load(Ordering::Acquire) & !CONTENDED == identity()
             && self.thread.load(Ordering::Relaxed) == thread_id()
+    }
+
+    /// Whether a thread of this process holds the lock.
+    pub(crate) fn is_held_here(&self) -> bool {
+        self.holder.load(Ordering::Relaxed) & IDENTITY == identity()
     }
 
     /// The id of the process that holds the lock, at this moment.
@@ -183,13 +210,12 @@ impl RawLock {
             .map(|_| self.settle(false))
     }
 
-    /// Where `thread` names no thread of this process, it was overwritten. Then the caller is believed, or the lock
+    /// In the process that holds. Where `thread` names no thread of it, it was overwritten. Then the caller is believed, or the lock
     /// would stay locked as long as this process lives.
     #[inline]
-    fn may_release(&self, own: u64) -> bool {
+    fn may_release(&self) -> bool {
         let thread = self.thread.load(Ordering::Relaxed);
-        self.holder.load(Ordering::Relaxed) & IDENTITY == own
-            && (thread == thread_id() || !is_own_thread(thread))
+        thread == thread_id() || !is_own_thread(thread)
     }
 
     /// Whether the heir has not come in time, at this reading of the clock, which was taken after the lock was seen reserved.
@@ -263,8 +289,7 @@ impl<'a> Waiter<'a> {
 
     fn wait(&mut self, deadline: u64) -> Result<Acquired, NotAcquired> {
         let began = monotonic_nanos();
-        let mut now = began;
-        let mut n_spins_left = N_SPINS;
+        let mut n_looks = 0;
         // When to ask whether those in the way live: that takes microseconds. By the clock, and not whenever a sleep was
         // as long as it should be, since signals can cut every sleep short.
         let mut pause = FIRST_PAUSE;
@@ -272,10 +297,8 @@ impl<'a> Waiter<'a> {
         loop {
             let bell = self.lock.bell.load(Ordering::Acquire);
             let word = self.lock.holder.load(Ordering::Acquire);
-            // The clock costs as much as many looks. Read late it is never early.
-            if n_spins_left.is_multiple_of(SPINS_BETWEEN_CLOCKS) {
-                now = monotonic_nanos();
-            }
+            // After the word: read late it is never early.
+            let now = monotonic_nanos();
             let is_last = now >= deadline;
             let asks = is_last || now >= next_look;
             if asks {
@@ -291,9 +314,9 @@ impl<'a> Waiter<'a> {
             if is_last {
                 return Err(NotAcquired::TimedOut);
             }
-            if n_spins_left > 0 && word & CONTENDED == 0 {
-                n_spins_left -= 1;
-                std::hint::spin_loop();
+            if n_looks < N_LOOKS && word & CONTENDED == 0 {
+                (0..1 << n_looks).for_each(|_| std::hint::spin_loop());
+                n_looks += 1;
                 continue;
             }
             if now - began >= HEIR_AFTER {
@@ -331,8 +354,13 @@ impl<'a> Waiter<'a> {
     fn take(&self, word: u64) -> Option<Acquired> {
         let has_died = word & IDENTITY != FREE;
         let mark = if has_died { SETTLING } else { 0 };
-        // Contended, because others may sleep, and whoever rang has woken only one.
-        let held = self.own | CONTENDED | mark;
+        // Contended where others may sleep: whoever rang has woken only one.
+        let contended = if self.has_slept {
+            CONTENDED
+        } else {
+            word & CONTENDED
+        };
+        let held = self.own | contended | mark;
         let heir = self.lock.heir.load(Ordering::Relaxed);
         self.lock
             .holder

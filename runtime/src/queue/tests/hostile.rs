@@ -25,17 +25,25 @@ fn damage<T>(queue: &Queue<T>, random: &mut u64) {
     let Shared {
         putters, getters, ..
     } = queue.ring.shared();
-    let long: [&AtomicU64; 3] = [
+    let long: [&AtomicU64; 5] = [
         &putters.position,
         &getters.position,
+        &putters.seen_position,
+        &getters.seen_position,
         queue.ring.bytes.length_at(below(random, 1 << 13) as u32),
     ];
-    let short: [&AtomicU32; 3] = [&putters.memory, &putters.kept, &getters.memory];
-    let which = below(random, 3) as usize;
+    let short: [&AtomicU32; 4] = [
+        &putters.memory,
+        &putters.kept,
+        &putters.seen_memory,
+        &getters.memory,
+    ];
     if below(random, 2) == 0 {
+        let which = below(random, long.len() as u64) as usize;
         let now = long[which].load(Ordering::Relaxed);
         long[which].store(odd_number(random, now), Ordering::Relaxed);
     } else {
+        let which = below(random, short.len() as u64) as usize;
         let now = short[which].load(Ordering::Relaxed);
         short[which].store(odd_number(random, u64::from(now)) as u32, Ordering::Relaxed);
     }

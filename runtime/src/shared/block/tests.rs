@@ -13,7 +13,7 @@ fn is_its_own(block: &Block) -> bool {
 }
 
 fn memory_of(block: &Block) -> (Arc<Mapped>, usize) {
-    match &block.home {
+    match block.home() {
         Home::Own { mapped, .. } => (Arc::clone(mapped), block.len()),
         Home::Arena { .. } => panic!("a small block"),
     }

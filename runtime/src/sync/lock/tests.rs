@@ -1,4 +1,5 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 use std::sync::atomic::Ordering;
 
 use super::*;
@@ -6,6 +7,14 @@ use crate::codec::{Decoder, Encoder};
 use crate::shared::Atomic;
 use crate::sync::Event;
 use crate::sys::testing::{in_child, watched};
+
+/// Another handle, made from the bytes of this one.
+fn sent(lock: &Lock) -> Lock {
+    let mut encoder = Encoder::new();
+    encoder.value(lock).unwrap();
+    let bytes: Vec<u8> = encoder.chunks().flatten().copied().collect();
+    Decoder::new(&bytes).value().unwrap()
+}
 
 fn panic_holding(lock: &Lock) {
     let panicked = catch_unwind(AssertUnwindSafe(|| {
@@ -168,13 +177,74 @@ fn a_forgotten_guard_keeps_it_held_until_the_process_ends() {
 #[test]
 fn what_was_sent_is_the_same_lock() {
     let lock = Lock::new().unwrap();
-    let mut encoder = Encoder::new();
-    encoder.value(&lock).unwrap();
-    let bytes: Vec<u8> = encoder.chunks().flatten().copied().collect();
-    let received: Lock = Decoder::new(&bytes).value().unwrap();
+    let received = sent(&lock);
     let guard = lock.acquire().unwrap();
     drop(lock);
     assert!(matches!(received.acquire(), Err(LockError::AlreadyHeld)));
     drop(guard);
     assert!(received.acquire().is_ok());
+}
+
+#[test]
+fn a_guard_that_outlives_the_last_handle_keeps_the_lock_in_its_place() {
+    let lock = Lock::new().unwrap();
+    let guard = lock.acquire().unwrap();
+    let place = guard.lock;
+    drop(lock);
+    let others: Vec<Lock> = (0..100).map(|_| Lock::new().unwrap()).collect();
+    assert!(others.iter().all(|other| !ptr::eq(other.lock, place)));
+    drop(guard);
+    let later: Vec<Lock> = (0..100).map(|_| Lock::new().unwrap()).collect();
+    assert!(later.iter().any(|other| ptr::eq(other.lock, place)));
+    assert!(later.iter().all(|other| other.acquire().is_ok()));
+}
+
+#[test]
+fn a_guard_keeps_the_lock_also_where_another_handle_was_kept_for_the_guard_before() {
+    let lock = Lock::new().unwrap();
+    let guard = lock.acquire().unwrap();
+    let place = guard.lock;
+    let other = sent(&lock);
+    drop(lock);
+    // As if the guard had let go and was not yet looking behind itself, when the other thread locks.
+    place.release(false);
+    let next = other.acquire().unwrap();
+    drop(other);
+    outlived::look_at(place);
+    std::mem::forget(guard);
+    let others: Vec<Lock> = (0..100).map(|_| Lock::new().unwrap()).collect();
+    assert!(others.iter().all(|other| !ptr::eq(other.lock, place)));
+    drop(next);
+    let later: Vec<Lock> = (0..100).map(|_| Lock::new().unwrap()).collect();
+    assert!(later.iter().any(|other| ptr::eq(other.lock, place)));
+}
+
+#[test]
+fn of_a_last_handle_and_a_guard_that_go_at_once_nothing_is_left() {
+    watched(|| {
+        let mut places = std::collections::HashSet::new();
+        let ends = std::sync::Barrier::new(2);
+        let (to_other, handles) = std::sync::mpsc::channel::<Lock>();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for handle in handles {
+                    ends.wait();
+                    drop(handle);
+                    ends.wait();
+                }
+            });
+            for _ in 0..2000 {
+                let lock = Lock::new().unwrap();
+                let guard = lock.acquire().unwrap();
+                places.insert(ptr::from_ref(guard.lock).addr());
+                to_other.send(lock).unwrap();
+                ends.wait();
+                drop(guard);
+                ends.wait();
+            }
+            drop(to_other);
+        });
+        // Those of other tests beside this one may make it change its place.
+        assert!(places.len() < 500, "{}", places.len());
+    });
 }

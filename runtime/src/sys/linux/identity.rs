@@ -49,45 +49,50 @@ struct Page {
 /// The kernel rounds it up to whole pages.
 const PAGE_LEN: NonZeroUsize = NonZeroUsize::new(size_of::<Page>()).unwrap();
 
-/// Null until somebody asks; [`absent`] where the kernel gave none.
-static PAGE: AtomicPtr<Page> = AtomicPtr::new(ptr::null_mut());
+/// Stand in for the page of a process before anybody has asked, and where the kernel gave none. Nobody writes them, so
+/// whoever reads them finds nothing and asks.
+static UNASKED: Page = Page::NOTHING;
+static ABSENT: Page = Page::NOTHING;
 
-#[inline]
-fn absent() -> *mut Page {
-    static ABSENT: Page = Page {
+/// Never null, so that what is remembered is two loads away.
+static PAGE: AtomicPtr<Page> = AtomicPtr::new((&raw const UNASKED).cast_mut());
+
+impl Page {
+    const NOTHING: Self = Self {
         pid: AtomicU32::new(0),
         identity: AtomicU64::new(0),
     };
-    ptr::from_ref(&ABSENT).cast_mut()
-}
 
-/// The page of this process, if it can be had.
-#[inline]
-fn page() -> Option<&'static Page> {
-    let mut page = PAGE.load(Acquire);
-    if page.is_null() {
-        page = make_page();
+    /// To look for what is remembered.
+    #[inline]
+    fn get() -> &'static Self {
+        let page = PAGE.load(Acquire);
+        // SAFETY: the address of a static, or of a page that was mapped for this and is never unmapped; a forked child
+        // has it too, wiped. No other process sees it, and its threads touch it as atomics only.
+        unsafe { &*page }
     }
-    if page == absent() {
-        return None;
+
+    /// To remember something, where the kernel has given a page for it.
+    #[cold]
+    fn to_write() -> Option<&'static Self> {
+        if ptr::eq(Self::get(), &UNASKED) {
+            make_page();
+        }
+        let page = Self::get();
+        (!ptr::eq(page, &ABSENT)).then_some(page)
     }
-    // SAFETY: neither null nor absent, so it is the address of a page that was mapped for this and is never unmapped;
-    // a forked child has it too, wiped. No other process sees it, and its threads touch it as atomics only.
-    Some(unsafe { &*page })
 }
 
 /// No `OnceLock`: a fork while another thread fills it would leave it locked in the child.
-#[cold]
-fn make_page() -> *mut Page {
-    let made = map_wiped_page().map_or(absent(), |page| page.cast().as_ptr());
-    match PAGE.compare_exchange(ptr::null_mut(), made, AcqRel, Acquire) {
-        Ok(_) => made,
-        Err(first) => {
-            if let Some(page) = NonNull::new(made.cast()).filter(|_| made != absent()) {
-                unmap(page);
-            }
-            first
-        }
+fn make_page() {
+    let page = map_wiped_page();
+    let made = page.map_or((&raw const ABSENT).cast_mut(), |page| page.cast().as_ptr());
+    let unasked = (&raw const UNASKED).cast_mut();
+    let is_first = PAGE
+        .compare_exchange(unasked, made, AcqRel, Relaxed)
+        .is_ok();
+    if let Some(page) = page.filter(|_| !is_first) {
+        unmap(page);
     }
 }
 
@@ -113,41 +118,46 @@ fn unmap(page: NonNull<c_void>) {
 /// The id of this process.
 #[inline]
 pub(crate) fn pid() -> u32 {
-    let ask = || getpid().as_raw().unsigned_abs();
-    let Some(page) = page() else {
-        return ask();
-    };
-    match page.pid.load(Relaxed) {
-        0 => {
-            let pid = ask();
-            page.pid.store(pid, Relaxed);
-            pid
-        }
+    match Page::get().pid.load(Relaxed) {
+        0 => first_pid(),
         pid => pid,
     }
+}
+
+#[cold]
+fn first_pid() -> u32 {
+    let pid = getpid().as_raw().unsigned_abs();
+    if let Some(page) = Page::to_write() {
+        page.pid.store(pid, Relaxed);
+    }
+    pid
 }
 
 /// The identity of this process: see the head of this module. The two lowest bits are zero.
 #[inline]
 pub(crate) fn identity() -> u64 {
-    let Some(page) = page() else {
-        // Nothing to remember it in: without a stamp it is the same at every call.
-        return u64::from(pid()) << 32;
-    };
-    match page.identity.load(Relaxed) {
-        0 => first_identity(&page.identity),
+    match Page::get().identity.load(Relaxed) {
+        0 => first_identity(),
         identity => identity,
     }
 }
 
 #[cold]
-fn first_identity(word: &AtomicU64) -> u64 {
+fn first_identity() -> u64 {
+    let pid = pid();
+    let Some(page) = Page::to_write() else {
+        // Nothing to remember it in: without a stamp it is the same at every call.
+        return u64::from(pid) << 32;
+    };
     // An entry of another pid is that of another pid namespace's /proc.
     let stamp = Stat::read("self")
-        .filter(|own| own.pid == pid())
+        .filter(|own| own.pid == pid)
         .map_or(0, |own| stamp_of(own.start));
-    let identity = u64::from(pid()) << 32 | u64::from(stamp);
-    match word.compare_exchange(0, identity, Relaxed, Relaxed) {
+    let identity = u64::from(pid) << 32 | u64::from(stamp);
+    match page
+        .identity
+        .compare_exchange(0, identity, Relaxed, Relaxed)
+    {
         Ok(_) => identity,
         Err(first) => first,
     }
@@ -284,7 +294,7 @@ mod tests {
     #[test]
     fn the_page_can_be_had_and_the_stamp_is_the_start() {
         watched(|| {
-            assert!(page().is_some());
+            assert!(Page::to_write().is_some());
             let start = Stat::read("self").unwrap().start;
             assert_eq!(identity() as u32, (start as u32) << 2);
         });

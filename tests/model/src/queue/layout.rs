@@ -17,6 +17,8 @@ pub(super) struct HolderWord(AtomicU64);
 pub(super) struct Side {
     pub(super) lock: HolderWord,
     pub(super) position: AtomicU64,
+    pub(super) seen_position: AtomicU64,
+    pub(super) seen_memory: AtomicU32,
     pub(super) memory: AtomicU32,
     pub(super) kept: AtomicU32,
     pub(super) done: Notice,

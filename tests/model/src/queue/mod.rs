@@ -10,6 +10,9 @@ mod layout;
 
 #[path = "../../../../runtime/src/queue/memory.rs"]
 mod memory;
+#[expect(dead_code, reason = "the original; the models use a part of it")]
+#[path = "../../../../runtime/src/queue/message.rs"]
+mod message;
 #[path = "../../../../runtime/src/queue/position.rs"]
 mod position;
 #[expect(dead_code, reason = "the original; the models use a part of it")]
