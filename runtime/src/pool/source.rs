@@ -52,6 +52,7 @@ mod tests {
         type Item = u32;
 
         fn next(&mut self) -> Option<u32> {
+            assert_eq!(self.n_ends, 0, "asked after its end");
             self.next += 1;
             if self.next.is_multiple_of(2000) {
                 self.n_ends += 1;
