@@ -259,3 +259,82 @@ pub(crate) fn spin<T>(look: impl Fn() -> Option<T>) -> Option<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::board::{Layout, TaskId, TaskIndex};
+
+    const LAYOUT: Layout = Layout {
+        n_workers: 64,
+        n_tasks: 4,
+        setup_len: 0,
+        arena_len: 4096,
+        region_len: 4096,
+    };
+
+    const SLEEPER: WorkerIndex = WorkerIndex(40);
+    const SPINNER: WorkerIndex = WorkerIndex(3);
+
+    /// A board on which one worker sleeps and one spins.
+    fn board() -> Board {
+        let (board, _) = Board::create(LAYOUT).expect("memory for a small board");
+        board.bells().sleeping.0.insert(SLEEPER);
+        board.bells().spinning.0.insert(SPINNER);
+        board
+    }
+
+    fn append(board: &Board, index: u32) {
+        board.queue().append(TaskId {
+            index: TaskIndex(index),
+            generation: 0,
+        });
+    }
+
+    #[test]
+    fn a_sleeper_is_woken_for_what_is_more_than_the_spinners_take() {
+        let board = board();
+        append(&board, 0);
+        board.wake_worker();
+        assert!(board.is_asleep(SLEEPER), "the spinner takes it");
+        append(&board, 1);
+        board.wake_worker();
+        assert!(!board.is_asleep(SLEEPER), "one cannot take two");
+    }
+
+    #[test]
+    fn what_a_dead_spinner_was_counted_on_for_is_a_sleepers() {
+        let board = board();
+        append(&board, 0);
+        board.forget_waiting(SPINNER);
+        assert!(!board.is_asleep(SLEEPER));
+    }
+
+    #[test]
+    fn who_spins_and_finds_another_task_wakes_a_sleeper() {
+        let board = board();
+        append(&board, 0);
+        board.bells().spinning.0.remove(SPINNER);
+        let spun = board.spin_worker(SPINNER, || Some(()));
+        // On a single core nobody spins.
+        assert_eq!(spun.is_some(), sys::n_cores() > 1);
+        assert_eq!(board.is_asleep(SLEEPER), spun.is_none());
+    }
+
+    #[test]
+    fn a_core_is_left_to_those_who_have_work() {
+        let board = board();
+        // With the one that spins already, one fewer than there are cores.
+        for worker in 4..sys::n_cores().min(60) as u16 + 2 {
+            board.bells().spinning.0.insert(WorkerIndex(worker));
+        }
+        let n_looks = Cell::new(0);
+        let spun = board.spin_worker(WorkerIndex(63), || -> Option<()> {
+            n_looks.set(n_looks.get() + 1);
+            None
+        });
+        assert_eq!((spun, n_looks.get()), (None, 0));
+    }
+}

@@ -60,6 +60,7 @@ pub struct PoolBuilder {
     timeout: Option<Duration>,
     retries: u32,
     memory_limit: Option<u64>,
+    pin_workers: bool,
     max_queued_bytes: Option<u64>,
     name: Option<String>,
 }
@@ -85,6 +86,23 @@ impl PoolBuilder {
     /// ```
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// Whether each worker keeps to one CPU: the first worker to the first one that the program may use, the second to the
+    /// second, and round again where there are more workers. `false` by default.
+    ///
+    /// It helps where about as many workers as cores compute for long and the scheduler puts two of them on one core while
+    /// another idles. It harms where anything else runs on these CPUs: a pinned worker waits there, whatever is free
+    /// elsewhere. The processes and threads that a job starts keep to the same CPU. Where the kernel refuses, since that
+    /// CPU went offline, say, the worker runs unpinned. See `sched_setaffinity(2)`.
+    ///
+    /// ```
+    /// let pool = procession::Pool::builder().workers(2).pin_workers(true).build()?;
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn pin_workers(mut self, pin: bool) -> Self {
+        self.pin_workers = pin;
         self
     }
 
@@ -237,6 +255,7 @@ impl PoolBuilder {
         let initializer = self.initializer.transpose()?;
         let terms = Terms {
             one_shot: false,
+            pinned: self.pin_workers,
             max_jobs: self.max_jobs_per_worker.unwrap_or(0),
             memory_limit: self.memory_limit.unwrap_or(0),
             initializer: initializer
@@ -372,6 +391,7 @@ impl fmt::Debug for PoolBuilder {
             .field("timeout", &self.timeout)
             .field("retries", &self.retries)
             .field("memory_limit", &self.memory_limit)
+            .field("pin_workers", &self.pin_workers)
             .field("max_queued_bytes", &self.max_queued_bytes)
             .field("name", &self.name)
             .finish_non_exhaustive()

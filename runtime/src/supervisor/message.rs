@@ -43,6 +43,8 @@ pub(crate) enum Request {
 pub(crate) struct Terms {
     /// One task, then the end; nobody is replaced. A `Process`.
     pub(crate) one_shot: bool,
+    /// Each worker keeps to one CPU.
+    pub(crate) pinned: bool,
     /// 0: no limit.
     pub(crate) max_jobs: u64,
     /// 0: no limit.
@@ -81,7 +83,7 @@ impl Request {
             } => {
                 let [a, b, c, d] = layout.to_words();
                 let ([e, f], [g, h, i]) = (terms.initializer.unwrap_or_default(), terms.setup);
-                let one_shot = u64::from(terms.one_shot);
+                let flags = u64::from(terms.one_shot) | u64::from(terms.pinned) << 1;
                 put(&[
                     1,
                     crew,
@@ -89,7 +91,7 @@ impl Request {
                     b,
                     c,
                     d,
-                    one_shot,
+                    flags,
                     terms.max_jobs,
                     terms.memory_limit,
                     e,
@@ -122,7 +124,8 @@ impl Request {
                 crew,
                 layout: Layout::from_words([a, b, c, d]),
                 terms: Terms {
-                    one_shot: e != 0,
+                    one_shot: e & 1 != 0,
+                    pinned: e & 2 != 0,
                     max_jobs: f,
                     memory_limit: g,
                     // A shim is never where its anchor is.
@@ -236,6 +239,7 @@ mod tests {
         };
         let terms = Terms {
             one_shot: true,
+            pinned: true,
             max_jobs: 1,
             memory_limit: 2,
             initializer: Some([3, 4]),

@@ -2,7 +2,7 @@
 //!
 //! A worker runs in a fork of the supervisor and never returns from [`run`]. It takes a task by one
 //! compare-exchange, hands it to the job's shim, and publishes that it is done; between two tasks it spins
-//! for a moment and then sleeps on its bell. It knows nothing of pools, limits or retries after a death:
+//! for a moment, if it may (`board/bells.rs`), and then sleeps on its bell. It knows nothing of pools, limits or retries after a death:
 //! those are the supervisor's.
 //!
 //! # Safety
@@ -98,6 +98,10 @@ fn set_up(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
     sys::process::become_subreaper()
         .map_err(|e| failed("adopt the processes that jobs leave behind", e))?;
     sys::process::set_name(birth.name);
+    if birth.terms.pinned {
+        // Unpinned it works, too.
+        let _ = sys::affinity::pin(usize::from(birth.index.0));
+    }
     let words = birth.board.last_words(record);
     sys::crash::install(words).map_err(|e| failed("make a stack for signal handlers", e))?;
     sys::crash::install_panic_hook();

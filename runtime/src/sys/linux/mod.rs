@@ -10,6 +10,7 @@ pub(crate) mod futex;
 pub(crate) mod poll;
 pub(crate) mod socket;
 
+pub(crate) mod affinity;
 pub(crate) mod clock;
 pub(crate) mod identity;
 pub(crate) mod pidfd;

@@ -410,6 +410,14 @@ pub(crate) mod usage {
     }
 }
 
+pub(crate) mod affinity {
+    use super::{io, unsupported};
+
+    pub(crate) fn pin(_place: usize) -> io::Result<()> {
+        unsupported()
+    }
+}
+
 pub(crate) mod signals {
     use super::{Never, io, unsupported};
 
