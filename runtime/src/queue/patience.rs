@@ -46,7 +46,12 @@ impl Patience {
         mut attempt: impl FnMut() -> Result<Option<R>, QueueError>,
         is_worth_it: impl Fn() -> bool,
     ) -> Result<Option<R>, QueueError> {
+        // Mostly there is nothing to wait for, and so no word to fetch that the other side writes.
+        if let Some(result) = attempt()? {
+            return Ok(Some(result));
+        }
         loop {
+            let seen = notice.seen();
             if let Some(result) = attempt()? {
                 return Ok(Some(result));
             }
@@ -58,15 +63,9 @@ impl Patience {
             if left.is_zero() {
                 return Ok(None);
             }
-            if look_awhile(&is_worth_it) {
-                continue;
+            if !look_awhile(&is_worth_it) {
+                notice.wait(seen, Some(left.min(BACKSTOP)));
             }
-            // Only now, since whoever announces writes this word every time.
-            let seen = notice.seen();
-            if let Some(result) = attempt()? {
-                return Ok(Some(result));
-            }
-            notice.wait(seen, Some(left.min(BACKSTOP)));
         }
     }
 }
@@ -79,9 +78,8 @@ fn look_awhile(is_ready: impl Fn() -> bool) -> bool {
         n_cores = thread::available_parallelism().map_or(1, usize::from);
         N_CORES.store(n_cores, Ordering::Relaxed);
     }
-    // Ever more seldom: each look takes the word from whoever is about to write it.
-    let look = |n_looks| {
-        (0..=n_looks / 8).for_each(|_| std::hint::spin_loop());
+    let look = |_| {
+        std::hint::spin_loop();
         is_ready()
     };
     n_cores > 1 && (0..N_LOOKS).any(look)
