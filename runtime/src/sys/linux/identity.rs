@@ -51,17 +51,19 @@ const PAGE_LEN: NonZeroUsize = NonZeroUsize::new(size_of::<Page>()).unwrap();
 
 /// Stand in for the page of a process before anybody has asked, and where the kernel gave none. Nobody writes them, so
 /// whoever reads them finds nothing and asks.
-static UNASKED: Page = Page::NOTHING;
-static ABSENT: Page = Page::NOTHING;
+static UNASKED: Page = Page::of_nothing();
+static ABSENT: Page = Page::of_nothing();
 
 /// Never null, so that what is remembered is two loads away.
 static PAGE: AtomicPtr<Page> = AtomicPtr::new((&raw const UNASKED).cast_mut());
 
 impl Page {
-    const NOTHING: Self = Self {
-        pid: AtomicU32::new(0),
-        identity: AtomicU64::new(0),
-    };
+    const fn of_nothing() -> Self {
+        Self {
+            pid: AtomicU32::new(0),
+            identity: AtomicU64::new(0),
+        }
+    }
 
     /// To look for what is remembered.
     #[inline]
