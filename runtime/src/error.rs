@@ -90,6 +90,21 @@ impl Error {
         error
     }
 
+    /// As [`failed_job`](Self::failed_job), for the first item that has no result because the map's time was over.
+    pub(crate) fn deadline_passed(
+        limit: Duration,
+        job: &'static str,
+        index: usize,
+        worker_pid: Option<u32>,
+    ) -> Self {
+        let error = JobError::TimedOut { limit };
+        let mut this = Self::failed_job(error, job, Some(index), worker_pid);
+        this.inner.message = format!(
+            "the map's deadline of {limit:?} passed: job `{job}` has no result at item {index}"
+        );
+        this
+    }
+
     pub(crate) fn failed_job(
         error: JobError,
         job: &'static str,
@@ -321,7 +336,7 @@ pub enum JobError {
         /// The code it gave.
         code: i32,
     },
-    /// The job ran longer than it may, and its worker was killed.
+    /// The job ran longer than it may, or was running when the map's deadline passed, and its worker was ended.
     TimedOut {
         /// The time it had.
         limit: Duration,

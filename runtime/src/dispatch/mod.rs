@@ -25,7 +25,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering as StdOrdering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) use desk::Mailbox;
 use desk::{Desk, Tenant};
@@ -36,7 +36,7 @@ pub(crate) use task::{NewTask, Refused};
 use crate::board::{ALIGN, Board, Layout, Ordering, Span, TaskId, round_up};
 use crate::codec::Passengers;
 use crate::error::{Error, ErrorKind};
-use crate::supervisor::{Link, Request, SUPERVISOR_GONE, Terms, lock};
+use crate::supervisor::{Ending, Link, Request, SUPERVISOR_GONE, Terms, lock};
 use crate::sys::{self, Context};
 
 /// How long a caller sleeps before it looks whether the supervisor is still there.
@@ -170,6 +170,7 @@ impl Dispatch {
         }
         let limits = Limits {
             timeout: task.timeout,
+            deadline: task.deadline,
             memory: self.memory_limit,
         };
         let remembered = Remembered {
@@ -200,12 +201,19 @@ impl Dispatch {
         Ok(id)
     }
 
-    /// Puts a task on the board, waiting for room where that can help.
-    pub(crate) fn publish(&self, task: &NewTask<'_>) -> Result<TaskId, Refused> {
+    /// Puts a task on the board, waiting for room where that can help; [`Refused::Full`] once it has waited until
+    /// `ends_at`.
+    pub(crate) fn publish(
+        &self,
+        task: &NewTask<'_>,
+        ends_at: Option<Instant>,
+    ) -> Result<TaskId, Refused> {
         loop {
+            let time_left = ends_at.map(|at| at.saturating_duration_since(Instant::now()));
             match self.try_publish(task) {
-                Err(Refused::Full) => {
-                    self.wait_until(|| lock(&self.desk).has_room(&self.board, task.needed()))
+                Err(Refused::Full) if time_left != Some(Duration::ZERO) => {
+                    let has_room = || lock(&self.desk).has_room(&self.board, task.needed());
+                    self.wait_until_or(has_room, time_left);
                 }
                 other => return other,
             }
@@ -223,7 +231,7 @@ impl Dispatch {
         ready: impl Fn() -> bool,
         timeout: Option<Duration>,
     ) -> bool {
-        let deadline = timeout.map(|timeout| std::time::Instant::now().checked_add(timeout));
+        let deadline = timeout.map(|timeout| Instant::now().checked_add(timeout));
         loop {
             self.drain();
             if ready() {
@@ -235,7 +243,7 @@ impl Dispatch {
                 return ready();
             }
             let left = match deadline.flatten() {
-                Some(deadline) => deadline.saturating_duration_since(std::time::Instant::now()),
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
                 None => LIVENESS,
             };
             if left.is_zero() {
@@ -278,16 +286,17 @@ impl Dispatch {
         self.withdraw(task);
     }
 
-    /// Sees to it that a claimed task comes to an end at once; its outcome tells how.
-    pub(crate) fn cancel_running(&self, task: TaskId) {
+    /// Sees to it that a claimed task comes to an end now; its outcome tells how.
+    pub(crate) fn end_running(&self, task: TaskId, ending: Ending) {
         if !lock(&self.desk).stop(&self.board, task) {
             return;
         }
         // Failure means that the supervisor is gone, which whoever waits will learn.
         let _ = self.link.request(
-            Request::Cancel {
+            Request::End {
                 crew: self.crew,
                 task,
+                ending,
             },
             &[],
         );

@@ -19,6 +19,8 @@ pub(crate) struct NewTask<'a> {
     /// Expected bytes of all results, where they have no fixed size.
     pub(crate) heap_len: u64,
     pub(crate) timeout: Option<Duration>,
+    /// Of the whole map, kept by the map; here for verdicts to quote.
+    pub(crate) deadline: Option<Duration>,
     pub(crate) retries: u32,
     /// Whether the supervisor may single out the item that runs, to end it.
     pub(crate) guarded: bool,

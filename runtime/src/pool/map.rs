@@ -2,57 +2,23 @@
 //!
 //! The calling thread feeds and collects by itself; there is no thread behind it. It keeps a few tasks per
 //! worker on the board, never more, so an iterator is pulled only as fast as its items are worked off.
+//!
+//! The calling thread keeps the map's deadline, too: once it has passed, nothing is fed any more, each task on the
+//! board is withdrawn or ended, and the verdicts of those are waited for like any others.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::Pool;
 use super::chunking::Chunking;
+use super::{MapOptions, Pool};
 use crate::board::TaskId;
 use crate::codec::{Encoder, Passengers, fixed_size};
 use crate::dispatch::{Failure, Mailbox, NewTask, Refused, Verdicts};
 use crate::error::{Error, JobError};
 use crate::job::{Job, encode_item, hash, see_off, shim_offset};
-
-/// What a map was told beside its job and items; `None` leaves the choice to the job's defaults and the pool.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MapOptions {
-    pub(crate) chunk_size: Option<usize>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) retries: Option<u32>,
-}
-
-impl MapOptions {
-    /// Nothing said.
-    pub const NONE: Self = Self {
-        chunk_size: None,
-        timeout: None,
-        retries: None,
-    };
-
-    /// `chunk_size = …`
-    #[must_use]
-    pub fn chunk_size(mut self, n_items: usize) -> Self {
-        self.chunk_size = Some(n_items);
-        self
-    }
-
-    /// `timeout = …`
-    #[must_use]
-    pub fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = Some(limit);
-        self
-    }
-
-    /// `retries = …`
-    #[must_use]
-    pub fn retries(mut self, n_retries: u32) -> Self {
-        self.retries = Some(n_retries);
-        self
-    }
-}
+use crate::supervisor::Ending;
 
 /// What holds for every item of one call: the call's word, else the job's, else the pool's.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +26,8 @@ pub(crate) struct CallTerms {
     shim: i64,
     job: u64,
     timeout: Option<Duration>,
+    /// Of the whole map.
+    deadline: Option<Duration>,
     retries: u32,
 }
 
@@ -85,6 +53,7 @@ impl CallTerms {
             shim: shim_offset::<J, Item>()?,
             job: hash::<J, Item>(),
             timeout,
+            deadline: options.deadline,
             retries,
         })
     }
@@ -96,6 +65,7 @@ impl CallTerms {
             shim: shim_offset::<J, Item>()?,
             job: hash::<J, Item>(),
             timeout,
+            deadline: None,
             retries,
         })
     }
@@ -115,8 +85,9 @@ impl CallTerms {
             fixed_output: fixed_size::<J::Output>(),
             heap_len: 128,
             timeout: self.timeout,
+            deadline: self.deadline,
             retries: self.retries,
-            guarded: self.timeout.is_some(),
+            guarded: self.timeout.is_some() || self.deadline.is_some(),
             ends_at_fault: false,
             flush_each: true,
             mailbox,
@@ -137,13 +108,7 @@ pub(super) fn run<J: Job<Item>, Item>(
     while let Some(mut chunk) = map.next_chunk(&mut items)? {
         if !chunk.failures.is_empty() {
             let (place, failure) = chunk.failures.swap_remove(0);
-            let index = results.len() + place;
-            return Err(Error::failed_job(
-                failure.error,
-                J::NAME,
-                Some(index),
-                failure.worker_pid,
-            ));
+            return Err(map.failed(results.len() + place, failure));
         }
         results.append(&mut chunk.results);
     }
@@ -217,17 +182,16 @@ struct Map<'pool, J: Job<Item>, Item> {
     ends_at_failure: bool,
     /// The first chunk with a failure that is known, if so.
     failed: Option<u64>,
+    ends_at: Option<Instant>,
+    /// Whether the deadline has passed and everything been ended.
+    is_expired: bool,
     buffer: Vec<u8>,
     job: PhantomData<fn(Item) -> J>,
 }
 
 impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     fn new(pool: &'pool Pool, options: MapOptions) -> Result<Self, Error> {
-        if options.chunk_size == Some(0) {
-            return Err(Error::invalid_input(
-                "a `chunk_size` of 0 holds no item: give at least 1, or leave it out",
-            ));
-        }
+        options.refuse_nothing()?;
         let terms = CallTerms::new::<J, Item>(pool, options)?;
         Ok(Self {
             pool,
@@ -240,6 +204,11 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             n_taken: 0,
             ends_at_failure: false,
             failed: None,
+            // Later than the clock can tell is never.
+            ends_at: options
+                .deadline
+                .and_then(|limit| Instant::now().checked_add(limit)),
+            is_expired: false,
             buffer: Vec::new(),
             job: PhantomData,
         })
@@ -253,6 +222,9 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         loop {
             self.collect();
             self.feed(items)?;
+            if !self.is_expired && self.time_left() == Some(Duration::ZERO) {
+                self.expire(items);
+            }
             if let Some(verdicts) = self.arrived.remove(&self.n_taken) {
                 self.n_taken += 1;
                 return Ok(Some(verdicts));
@@ -260,14 +232,21 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             if self.on_board.is_empty() {
                 return Ok(None);
             }
-            self.pool.dispatch.wait_until(|| !self.mailbox.is_empty());
+            let time_left = self.time_left().filter(|_| !self.is_expired);
+            self.pool
+                .dispatch
+                .wait_until_or(|| !self.mailbox.is_empty(), time_left);
         }
     }
 
     /// Keeps the workers supplied.
     fn feed<I: Iterator<Item = Item>>(&mut self, items: &mut Source<I>) -> Result<(), Error> {
         let window = 3 * self.pool.workers();
-        while self.on_board.len() < window && !items.ended && self.failed.is_none() {
+        while self.on_board.len() < window
+            && !items.ended
+            && self.failed.is_none()
+            && self.time_left() != Some(Duration::ZERO)
+        {
             let mut chunk = self.pull(items);
             while !chunk.is_empty() {
                 let (n_sent, passengers) = self.send(&chunk)?;
@@ -319,13 +298,15 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
                     .terms
                     .task::<J, Item>(&encoder, n_items as u32, &self.mailbox)
             };
-            match self.pool.dispatch.publish(&task) {
-                Ok(task) => self.on_board.insert(self.n_published, task),
+            match self.pool.dispatch.publish(&task, self.ends_at) {
+                Ok(task) => drop(self.on_board.insert(self.n_published, task)),
                 Err(Refused::TooLarge { .. }) if n_items > 1 => {
                     return self.send(&items[..n_items / 2]);
                 }
+                // The deadline has passed while it waited for room.
+                Err(Refused::Full) => self.keep(self.n_published, Verdicts::cancelled(n_items)),
                 Err(refused) => return Err(refused.into()),
-            };
+            }
             self.n_published += 1;
         }
         let passengers = encoder.take_passengers();
@@ -350,6 +331,47 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
                 .learn(outcome.n_items(), outcome.busy, outcome.result_bytes());
             self.on_board.remove(&chunk);
             self.keep(chunk, outcome.verdicts());
+        }
+    }
+
+    /// `None`: as long as it likes.
+    fn time_left(&self) -> Option<Duration> {
+        let ends_at = self.ends_at?;
+        Some(ends_at.saturating_duration_since(Instant::now()))
+    }
+
+    /// The deadline has passed: what has not begun is cancelled, what runs is ended.
+    fn expire<I: Iterator<Item = Item>>(&mut self, items: &mut Source<I>) {
+        self.is_expired = true;
+        for &task in self.on_board.values() {
+            if !self.pool.dispatch.withdraw(task) {
+                self.pool.dispatch.end_running(task, Ending::DeadlinePassed);
+            }
+        }
+        // To a map that ends at a failure one more item is enough to know that it is not done. To count the items of
+        // an iterator without an end would take for ever.
+        let n_wanted = match items.remaining() {
+            _ if self.ends_at_failure => 1,
+            Some(_) => usize::MAX,
+            None => 0,
+        };
+        let rest = std::iter::from_fn(|| items.next());
+        let n_refused = rest.take(n_wanted).count();
+        items.ended = true;
+        if n_refused > 0 {
+            self.keep(self.n_published, Verdicts::cancelled(n_refused));
+            self.n_published += 1;
+        }
+    }
+
+    /// The map's own error, for the first item in input order that has no result.
+    fn failed(&self, index: usize, failure: Failure) -> Error {
+        let Failure { error, worker_pid } = failure;
+        match self.terms.deadline.filter(|_| self.is_expired) {
+            Some(limit) if [JobError::Cancelled, JobError::TimedOut { limit }].contains(&error) => {
+                Error::deadline_passed(limit, J::NAME, index, worker_pid)
+            }
+            _ => Error::failed_job(error, J::NAME, Some(index), worker_pid),
         }
     }
 

@@ -11,7 +11,7 @@
 use std::io;
 use std::rc::Rc;
 
-use super::message::Terms;
+use super::message::{Ending, Terms};
 use super::verdict::{Burial, Cause, Death};
 use super::watch::{Running, Sight, Watch};
 use crate::board::{Board, Ordering, Phase, Span, TaskId, TaskIndex, WorkerIndex, WorkerRecord};
@@ -351,14 +351,18 @@ impl Crew {
         }
     }
 
-    /// Kills the worker that runs `task`, if one still does.
-    pub(super) fn cancel(&mut self, task: TaskId) {
+    /// Ends the worker that runs `task`, if one still does.
+    pub(super) fn end(&mut self, task: TaskId, ending: Ending) {
+        let cause = match ending {
+            Ending::Cancelled => Cause::Cancelled,
+            Ending::DeadlinePassed => Cause::DeadlinePassed,
+        };
         for (place, post) in self.posts.iter_mut().enumerate() {
             if let Some(worker) = &mut post.worker
                 && let Some(running) = Running::of(&self.board, WorkerIndex(place as u16))
                 && running.task == task
             {
-                worker.end(&running, Cause::Cancelled);
+                worker.end(&running, cause);
             }
         }
     }

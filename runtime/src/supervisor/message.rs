@@ -24,8 +24,12 @@ pub(crate) enum Request {
     Join { root_pid: u32 },
     /// End a crew. Answered when its last process is gone.
     Stop { crew: u64, kill: bool },
-    /// Kill the worker that holds this task, if one still does.
-    Cancel { crew: u64, task: TaskId },
+    /// End the worker that runs an item of this task, if one still does.
+    End {
+        crew: u64,
+        task: TaskId,
+        ending: Ending,
+    },
     /// Send a signal to a worker.
     Signal {
         crew: u64,
@@ -36,6 +40,14 @@ pub(crate) enum Request {
     Measure { crew: u64 },
     /// A task with a limit was published while nobody looked at the clock. No reply.
     Watch { crew: u64 },
+}
+
+/// Why the program wants a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Ending {
+    Cancelled = 0,
+    DeadlinePassed = 1,
 }
 
 /// On what terms the workers of a crew work.
@@ -101,7 +113,9 @@ impl Request {
                 ]);
             }
             Self::Stop { crew, kill } => put(&[2, crew, u64::from(kill)]),
-            Self::Cancel { crew, task } => put(&[3, crew, task.to_word()]),
+            Self::End { crew, task, ending } => {
+                put(&[3, crew, task.to_word(), u64::from(ending as u32)]);
+            }
             Self::Signal {
                 crew,
                 worker,
@@ -132,9 +146,14 @@ impl Request {
                 },
             },
             2 => Self::Stop { crew, kill: a != 0 },
-            3 => Self::Cancel {
+            3 => Self::End {
                 crew,
                 task: TaskId::from_word(a),
+                ending: match b {
+                    0 => Ending::Cancelled,
+                    1 => Ending::DeadlinePassed,
+                    _ => return None,
+                },
             },
             4 => Self::Signal {
                 crew,
@@ -256,7 +275,11 @@ mod tests {
                 crew: 2,
                 kill: true,
             },
-            Request::Cancel { crew: 3, task },
+            Request::End {
+                crew: 3,
+                task,
+                ending: Ending::DeadlinePassed,
+            },
             Request::Signal {
                 crew: 4,
                 worker: WorkerIndex(2),

@@ -29,8 +29,8 @@ pub(crate) use crate::sys::lock;
 use crew::{Birthright, Crew};
 pub(crate) use family::{Family, random};
 pub(crate) use link::{Link, SUPERVISOR_GONE, ThisProcess};
+pub(crate) use message::{Ending, Request, Terms, tag_of};
 use message::{MESSAGE_LEN, Reply, Step};
-pub(crate) use message::{Request, Terms, tag_of};
 use registry::Registry;
 
 use crate::board::{Board, Layout};
@@ -181,8 +181,8 @@ impl Supervisor {
                 self.answer_stop();
                 None
             }
-            Request::Cancel { crew, task } => {
-                self.with_crew(crew, |crew| crew.cancel(task));
+            Request::End { crew, task, ending } => {
+                self.with_crew(crew, |crew| crew.end(task, ending));
                 Some(Reply::OK)
             }
             Request::Signal {
