@@ -220,6 +220,31 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether what failed may have had effects. `false`: it is safe to ask again.
+    ///
+    /// For a failed map this speaks of the item at [`index`](Self::index), as [`JobError::may_have_run`] does; others of
+    /// the same map may well have run.
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn leave(x: u32) { if x == 2 { std::process::exit(5) } }
+    ///
+    /// let error = Pool::new(1)?.map(job!(leave), 0..4).unwrap_err();
+    /// assert!(error.may_have_run());
+    /// assert!(!Pool::new(0).unwrap_err().may_have_run());
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn may_have_run(&self) -> bool {
+        match self.kind() {
+            ErrorKind::InvalidInput | ErrorKind::Start => false,
+            _ => self.job_error().is_none_or(JobError::may_have_run),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.inner.message)
@@ -478,6 +503,42 @@ mod tests {
             text(JobError::lost("gone", true)),
             "lost after it had begun: gone"
         );
+    }
+
+    #[test]
+    fn only_what_never_began_is_safe_to_run_again() {
+        let (message, text) = (String::from("no"), String::new);
+        let may_have_run = [
+            JobError::Panicked {
+                message: message.clone(),
+                location: text(),
+                backtrace: text(),
+            },
+            JobError::Killed {
+                signal: 9,
+                last_words: text(),
+            },
+            JobError::Exited { code: 0 },
+            JobError::TimedOut {
+                limit: Duration::ZERO,
+            },
+            JobError::MemoryExceeded { limit: 0 },
+            JobError::Cancelled,
+            JobError::Codec { message },
+            JobError::lost("gone", true),
+        ];
+        for error in may_have_run {
+            assert!(error.may_have_run(), "{error}");
+            let of_map = Error::failed_job(error, "parse", Some(4), None);
+            assert!(of_map.may_have_run(), "{of_map}");
+        }
+        let never_began = JobError::lost("gone", false);
+        assert!(!never_began.may_have_run());
+        assert!(!Error::from(never_began).may_have_run());
+        for kind in [ErrorKind::InvalidInput, ErrorKind::Start] {
+            assert!(!Error::new(kind, "no").may_have_run());
+        }
+        assert!(Error::new(ErrorKind::PoolGone, "gone").may_have_run());
     }
 
     #[test]

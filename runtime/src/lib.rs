@@ -118,6 +118,7 @@ pub use shared::{
 };
 pub use sync::{Event, Lock, LockGuard};
 pub use sys::start::init;
+pub use worker::job_index;
 
 /// Starts the supervisor now instead of at first use.
 ///

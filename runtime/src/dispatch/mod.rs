@@ -36,8 +36,8 @@ pub(crate) use task::{NewTask, Refused};
 use crate::board::{ALIGN, Board, Layout, Ordering, Span, TaskId, round_up};
 use crate::codec::Passengers;
 use crate::error::{Error, ErrorKind};
-use crate::supervisor::{Ending, Link, Request, SUPERVISOR_GONE, Terms, lock};
-use crate::sys::{self, Context};
+use crate::supervisor::{Ending, Link, Request, SUPERVISOR_GONE, Terms, WorkerLimits, lock};
+use crate::sys::{self, Confinement, Context};
 
 /// How long a caller sleeps before it looks whether the supervisor is still there.
 const LIVENESS: Duration = Duration::from_millis(100);
@@ -47,7 +47,7 @@ pub(crate) struct Dispatch {
     board: Board,
     link: Arc<Link>,
     crew: u64,
-    memory_limit: u64,
+    limits: WorkerLimits,
     tags: u64,
     /// What the initializer's arguments name: the next worker reads them again.
     _initializer_keeps: Passengers,
@@ -62,6 +62,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) arena_len: u64,
     pub(crate) terms: Terms,
     pub(crate) name: &'a str,
+    pub(crate) confinement: &'a Confinement,
     pub(crate) initializer_args: &'a [u8],
     /// What these name.
     pub(crate) initializer_keeps: Passengers,
@@ -80,6 +81,7 @@ impl Dispatch {
         let parts = [
             &context.to_bytes()[..],
             plan.name.as_bytes(),
+            &plan.confinement.to_bytes(),
             plan.initializer_args,
         ];
         let setup = parts.concat();
@@ -109,7 +111,7 @@ impl Dispatch {
             board,
             link,
             crew,
-            memory_limit: terms.memory_limit,
+            limits: terms.limits,
             tags: terms.tags,
             _initializer_keeps: plan.initializer_keeps.clone(),
             desk,
@@ -165,13 +167,13 @@ impl Dispatch {
         self.board.write_all(input.offset, task.input.chunks());
         let row = &self.board.tasks()[index.0 as usize];
         task.fill(row, input, room);
-        if self.memory_limit > 0 {
+        if self.limits.are_watched() {
             row.guarded.store(1, Ordering::Relaxed);
         }
         let limits = Limits {
             timeout: task.timeout,
             deadline: task.deadline,
-            memory: self.memory_limit,
+            memory: self.limits.memory,
         };
         let remembered = Remembered {
             n_items: task.n_items,
@@ -193,7 +195,7 @@ impl Dispatch {
         );
         drop(desk);
         self.board.wake_worker();
-        if (task.timeout.is_some() || self.memory_limit > 0)
+        if (task.timeout.is_some() || self.limits.are_watched())
             && self.board.header().watched.load(Ordering::SeqCst) == 0
         {
             self.link.tell(Request::Watch { crew: self.crew });

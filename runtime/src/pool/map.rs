@@ -82,6 +82,7 @@ impl CallTerms {
             job: self.job,
             input,
             n_items,
+            first_index: None,
             fixed_output: fixed_size::<J::Output>(),
             heap_len: 128,
             timeout: self.timeout,
@@ -177,6 +178,7 @@ struct Map<'pool, J: Job<Item>, Item> {
     /// Chunks that have come back and wait for one before them.
     arrived: BTreeMap<u64, Verdicts<J::Output>>,
     n_published: u64,
+    n_items_sent: u64,
     n_taken: u64,
     /// Whether nothing after a failed item is wanted.
     ends_at_failure: bool,
@@ -201,6 +203,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             on_board: BTreeMap::new(),
             arrived: BTreeMap::new(),
             n_published: 0,
+            n_items_sent: 0,
             n_taken: 0,
             ends_at_failure: false,
             failed: None,
@@ -294,6 +297,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
                 flush_each: self.chunking.flush_each(),
                 ends_at_fault: self.ends_at_failure,
                 tag: self.n_published,
+                first_index: Some(self.n_items_sent),
                 ..self
                     .terms
                     .task::<J, Item>(&encoder, n_items as u32, &self.mailbox)
@@ -321,6 +325,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             self.n_published += 1;
             n_items += 1;
         }
+        self.n_items_sent += n_items as u64;
         Ok((n_items, passengers))
     }
 
@@ -343,10 +348,12 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     /// The deadline has passed: what has not begun is cancelled, what runs is ended.
     fn expire<I: Iterator<Item = Item>>(&mut self, items: &mut Source<I>) {
         self.is_expired = true;
-        for &task in self.on_board.values() {
-            if !self.pool.dispatch.withdraw(task) {
-                self.pool.dispatch.end_running(task, Ending::DeadlinePassed);
-            }
+        let dispatch = &self.pool.dispatch;
+        let on_board = self.on_board.values().copied();
+        // All that wait first: the successor of a worker that is ended takes the next that it finds.
+        let held: Vec<TaskId> = on_board.filter(|&task| !dispatch.withdraw(task)).collect();
+        for task in held {
+            dispatch.end_running(task, Ending::DeadlinePassed);
         }
         // To a map that ends at a failure one more item is enough to know that it is not done. To count the items of
         // an iterator without an end would take for ever.

@@ -7,6 +7,7 @@
 mod builder;
 mod chunking;
 mod handle;
+mod limits;
 mod map;
 mod options;
 mod stats;

@@ -5,7 +5,7 @@
 
 use crate::board::{Layout, TaskId, WorkerIndex};
 
-const N_WORDS: usize = 16;
+const N_WORDS: usize = 20;
 
 /// Bytes of the longest message.
 pub(crate) const MESSAGE_LEN: usize = N_WORDS * 8;
@@ -57,14 +57,51 @@ pub(crate) struct Terms {
     pub(crate) one_shot: bool,
     /// 0: no limit.
     pub(crate) max_jobs: u64,
-    /// 0: no limit.
-    pub(crate) memory_limit: u64,
+    pub(crate) limits: WorkerLimits,
     /// The shim as an offset, and the hash of its job.
     pub(crate) initializer: Option<[u64; 2]>,
-    /// The lengths of what stands in the setup, in this order: context, name, initializer's arguments.
-    pub(crate) setup: [u64; 3],
+    /// The lengths of what stands in the setup, in this order: context, name, confinement, initializer's arguments.
+    pub(crate) setup: [u64; 4],
     /// Sets the tags of this crew's results apart from all others.
     pub(crate) tags: u64,
+}
+
+/// What workers may use, as far as their supervisor or they themselves see to it. 0: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WorkerLimits {
+    /// Private bytes while an item runs.
+    pub(crate) memory: u64,
+    /// Private bytes more than after the first task, between two tasks.
+    pub(crate) memory_growth: u64,
+    /// Processor time of one item.
+    pub(crate) cpu_nanos: u64,
+    /// Between SIGTERM and SIGKILL. 0: SIGKILL at once.
+    pub(crate) grace_nanos: u64,
+}
+
+impl WorkerLimits {
+    /// Whether the supervisor has to look at every item that runs.
+    pub(crate) fn are_watched(self) -> bool {
+        self.memory > 0 || self.cpu_nanos > 0
+    }
+
+    fn to_words(self) -> [u64; 4] {
+        [
+            self.memory,
+            self.memory_growth,
+            self.cpu_nanos,
+            self.grace_nanos,
+        ]
+    }
+
+    fn from_words([memory, memory_growth, cpu_nanos, grace_nanos]: [u64; 4]) -> Self {
+        Self {
+            memory,
+            memory_growth,
+            cpu_nanos,
+            grace_nanos,
+        }
+    }
 }
 
 impl Terms {
@@ -91,26 +128,15 @@ impl Request {
                 layout,
                 terms,
             } => {
-                let [a, b, c, d] = layout.to_words();
-                let ([e, f], [g, h, i]) = (terms.initializer.unwrap_or_default(), terms.setup);
-                let one_shot = u64::from(terms.one_shot);
-                put(&[
-                    1,
-                    crew,
-                    a,
-                    b,
-                    c,
-                    d,
-                    one_shot,
-                    terms.max_jobs,
-                    terms.memory_limit,
-                    e,
-                    f,
-                    g,
-                    h,
-                    i,
-                    terms.tags,
-                ]);
+                let parts: [&[u64]; 6] = [
+                    &[1, crew],
+                    &layout.to_words(),
+                    &[u64::from(terms.one_shot), terms.max_jobs, terms.tags],
+                    &terms.limits.to_words(),
+                    &terms.initializer.unwrap_or_default(),
+                    &terms.setup,
+                ];
+                put(&parts.concat());
             }
             Self::Stop { crew, kill } => put(&[2, crew, u64::from(kill)]),
             Self::End { crew, task, ending } => {
@@ -130,21 +156,26 @@ impl Request {
 
     /// `None` for words that are no request.
     pub(crate) fn from_words(words: [u64; N_WORDS]) -> Option<Self> {
-        let [op, crew, a, b, c, d, e, f, g, h, i, j, k, l, m, ..] = words;
+        let [op, crew, rest @ ..] = words;
+        let [a, b, ..] = rest;
         Some(match op {
-            1 => Self::Make {
-                crew,
-                layout: Layout::from_words([a, b, c, d]),
-                terms: Terms {
-                    one_shot: e != 0,
-                    max_jobs: f,
-                    memory_limit: g,
-                    // A shim is never where its anchor is.
-                    initializer: (h != 0).then_some([h, i]),
-                    setup: [j, k, l],
-                    tags: m,
-                },
-            },
+            1 => {
+                let [a, b, c, d, one_shot, max_jobs, tags, rest @ ..] = rest;
+                let [e, f, g, h, shim, job, i, j, k, l, ..] = rest;
+                Self::Make {
+                    crew,
+                    layout: Layout::from_words([a, b, c, d]),
+                    terms: Terms {
+                        one_shot: one_shot != 0,
+                        max_jobs,
+                        limits: WorkerLimits::from_words([e, f, g, h]),
+                        // A shim is never where its anchor is.
+                        initializer: (shim != 0).then_some([shim, job]),
+                        setup: [i, j, k, l],
+                        tags,
+                    },
+                }
+            }
             2 => Self::Stop { crew, kill: a != 0 },
             3 => Self::End {
                 crew,
@@ -256,9 +287,14 @@ mod tests {
         let terms = Terms {
             one_shot: true,
             max_jobs: 1,
-            memory_limit: 2,
+            limits: WorkerLimits {
+                memory: 2,
+                memory_growth: 9,
+                cpu_nanos: 10,
+                grace_nanos: 11,
+            },
             initializer: Some([3, 4]),
-            setup: [5, 6, 7],
+            setup: [5, 6, 7, 8],
             tags: 8,
         };
         let task = TaskId {
