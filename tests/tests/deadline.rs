@@ -105,6 +105,11 @@ fn a_job_that_stopped_itself_is_ended_by_the_deadline_and_not_tried_again() {
     );
     let restarts: u32 = pool.stats().workers.iter().map(|w| w.restarts).sum();
     assert!(restarts <= 2, "one for each that ran");
+    let options = MapOptions::NONE.deadline(LIMIT).retries(100);
+    let verdicts = pool
+        .map_each_with(job!(stops_itself), [()], options)
+        .unwrap();
+    assert_eq!(verdicts, [Err(JobError::TimedOut { limit: LIMIT })]);
 }
 
 #[test]
