@@ -59,12 +59,14 @@ fn it_is_the_same_for_any_number_of_workers_and_any_chunks() {
         for chunk_size in [1, 7, 5000] {
             let options = MapOptions::NONE.chunk_size(chunk_size);
             let items = || (0..5000).rev();
-            assert_eq!(
-                pool.map_with(job!(index), items(), options).unwrap(),
-                expected
+            let indices = pool.map_with(job!(index), items(), options).unwrap();
+            assert!(
+                indices == expected,
+                "{workers} workers, chunks of {chunk_size}"
             );
         }
-        assert_eq!(pool.map(job!(index), vec![0; 5000]).unwrap(), expected);
+        let indices = pool.map(job!(index), vec![0; 5000]).unwrap();
+        assert!(indices == expected, "{workers} workers");
     }
 }
 
