@@ -147,8 +147,8 @@ impl<R> JobHandle<R> {
         !self.mailbox.is_empty() || self.mailbox.is_emptied()
     }
 
-    /// Sees to it that the job has no result: one that is queued never runs, one that runs is killed with its
-    /// worker. `false`: it had ended already.
+    /// Sees to it that the job has no result: one that is queued never runs, one that runs is ended with its
+    /// worker, at once or with the pool's [`grace`](crate::PoolBuilder::grace). `false`: it had ended already.
     ///
     /// ```
     /// use procession::{JobError, Pool, job, process_job};

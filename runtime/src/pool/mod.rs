@@ -346,7 +346,8 @@ impl Pool {
         })
     }
 
-    /// Kills the workers at once; open handles get [`JobError::Cancelled`]. Dropping the pool does the same.
+    /// Kills the workers at once, or with the [`grace`](PoolBuilder::grace) that the pool was built with; open handles get
+    /// [`JobError::Cancelled`]. Dropping the pool does the same.
     ///
     /// ```
     /// procession::Pool::new(1)?.terminate();
