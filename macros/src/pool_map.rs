@@ -1,4 +1,4 @@
-//! `pool_map!(job, items)` and `pool_map!(in pool, job, items, chunk_size = n, timeout = d, retries = n)`.
+//! `pool_map!(job, items)` and `pool_map!(in pool, job, items, chunk_size = n, timeout = d, deadline = d, retries = n)`.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
@@ -9,8 +9,10 @@ use syn::{Expr, ExprAssign, Token};
 use crate::call::{JobPath, at, expression, job_call, parse_pool, pool_variable, with_pool};
 use crate::errors::Errors;
 
-const EXPECTED: &str = "expected `pool_map!(job, items)` or `pool_map!(in pool, job, items, chunk_size = n, timeout = d, retries = n)`";
-const OPTIONS: &str = "expected `chunk_size = n`, `timeout = duration` or `retries = n`";
+const EXPECTED: &str = "expected `pool_map!(job, items)` or `pool_map!(in pool, job, items, chunk_size = n, timeout = d, deadline = d, retries = n)`";
+const NAMES: [&str; 4] = ["chunk_size", "timeout", "deadline", "retries"];
+const OPTIONS: &str =
+    "expected `chunk_size = n`, `timeout = duration`, `deadline = duration` or `retries = n`";
 
 /// The whole of `pool_map!`.
 pub(crate) fn pool_map(input: TokenStream) -> TokenStream {
@@ -72,7 +74,7 @@ fn options(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Vec<(Iden
                 option,
                 format!("{OPTIONS} here; a job of several parameters maps over tuples, `pool_map!(job, [(1, 2), (3, 4)])`"),
             ),
-            Some((name, _)) if !["chunk_size", "timeout", "retries"].iter().any(|known| name == known) => {
+            Some((name, _)) if !NAMES.iter().any(|known| name == known) => {
                 errors.refuse(name, format!("unknown option `{name}`: {OPTIONS}"));
             }
             Some((name, _)) if options.iter().any(|(earlier, _)| earlier == name) => {

@@ -90,6 +90,21 @@ impl Error {
         error
     }
 
+    /// As [`failed_job`](Self::failed_job), for the first item that has no result because the map's time was over.
+    pub(crate) fn deadline_passed(
+        limit: Duration,
+        job: &'static str,
+        index: usize,
+        worker_pid: Option<u32>,
+    ) -> Self {
+        let error = JobError::TimedOut { limit };
+        let mut this = Self::failed_job(error, job, Some(index), worker_pid);
+        this.inner.message = format!(
+            "the map's deadline of {limit:?} passed: job `{job}` has no result at item {index}"
+        );
+        this
+    }
+
     pub(crate) fn failed_job(
         error: JobError,
         job: &'static str,
@@ -202,6 +217,31 @@ impl Error {
             .failed_job
             .as_ref()
             .and_then(|failed| failed.worker_pid)
+    }
+}
+
+impl Error {
+    /// Whether what failed may have had effects. `false`: it is safe to ask again.
+    ///
+    /// For a failed map this speaks of the item at [`index`](Self::index), as [`JobError::may_have_run`] does; others of
+    /// the same map may well have run.
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn leave(x: u32) { if x == 2 { std::process::exit(5) } }
+    ///
+    /// let error = Pool::new(1)?.map(job!(leave), 0..4).unwrap_err();
+    /// assert!(error.may_have_run());
+    /// assert!(!Pool::new(0).unwrap_err().may_have_run());
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn may_have_run(&self) -> bool {
+        match self.kind() {
+            ErrorKind::InvalidInput | ErrorKind::Start => false,
+            _ => self.job_error().is_none_or(JobError::may_have_run),
+        }
     }
 }
 
@@ -321,7 +361,7 @@ pub enum JobError {
         /// The code it gave.
         code: i32,
     },
-    /// The job ran longer than it may, and its worker was killed.
+    /// The job ran longer than it may, or was running when the map's deadline passed, and its worker was ended.
     TimedOut {
         /// The time it had.
         limit: Duration,
@@ -463,6 +503,42 @@ mod tests {
             text(JobError::lost("gone", true)),
             "lost after it had begun: gone"
         );
+    }
+
+    #[test]
+    fn only_what_never_began_is_safe_to_run_again() {
+        let (message, text) = (String::from("no"), String::new);
+        let may_have_run = [
+            JobError::Panicked {
+                message: message.clone(),
+                location: text(),
+                backtrace: text(),
+            },
+            JobError::Killed {
+                signal: 9,
+                last_words: text(),
+            },
+            JobError::Exited { code: 0 },
+            JobError::TimedOut {
+                limit: Duration::ZERO,
+            },
+            JobError::MemoryExceeded { limit: 0 },
+            JobError::Cancelled,
+            JobError::Codec { message },
+            JobError::lost("gone", true),
+        ];
+        for error in may_have_run {
+            assert!(error.may_have_run(), "{error}");
+            let of_map = Error::failed_job(error, "parse", Some(4), None);
+            assert!(of_map.may_have_run(), "{of_map}");
+        }
+        let never_began = JobError::lost("gone", false);
+        assert!(!never_began.may_have_run());
+        assert!(!Error::from(never_began).may_have_run());
+        for kind in [ErrorKind::InvalidInput, ErrorKind::Start] {
+            assert!(!Error::new(kind, "no").may_have_run());
+        }
+        assert!(Error::new(ErrorKind::PoolGone, "gone").may_have_run());
     }
 
     #[test]

@@ -70,6 +70,8 @@
 //!   wait for one of these, or for the supervisor of a pool of its own. If the *supervisor* is killed, the
 //!   workers die with it and what their jobs had started does not.
 //! - What a job changes in its process (signal handlers, limits, statics) the next job on that worker finds changed.
+//! - Limits of memory and processor time are kept by looking, not by the kernel: a job can be some way beyond them before it is
+//!   ended.
 //! - Memory that a pool has once used for arguments and results it keeps until it is dropped.
 //! - Within a task of items that take less than a microsecond each, what they print without a newline is written
 //!   out when the task ends; a `kill -9` in between can lose it.
@@ -108,7 +110,7 @@ mod worker;
 
 pub use error::{Error, ErrorKind, JobError};
 pub use job::Job;
-pub use pool::{JobHandle, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats};
+pub use pool::{JobHandle, MapOptions, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats};
 pub use process::Process;
 #[doc = include_str!("process_job.md")]
 pub use procession_macros::process_job;
@@ -118,6 +120,7 @@ pub use shared::{
 };
 pub use sync::{Event, Lock, LockGuard};
 pub use sys::start::init;
+pub use worker::job_index;
 
 /// Starts the supervisor now instead of at first use.
 ///

@@ -7,7 +7,7 @@
 ///
 /// ```text
 /// pool_map!(job, items)
-/// pool_map!(in pool, job, items, chunk_size = n, timeout = duration, retries = n)
+/// pool_map!(in pool, job, items, chunk_size = n, timeout = duration, deadline = duration, retries = n)
 /// ```
 ///
 /// | part | meaning |
@@ -17,6 +17,7 @@
 /// | `items` | any `IntoIterator`: of plain values for a job of one parameter, of tuples for several, of `()` for none |
 /// | `chunk_size = n` | `usize`: so many items are handed out at a time, where the pool would otherwise choose by itself |
 /// | `timeout = d` | `Duration`: how long one item may take before its worker is killed |
+/// | `deadline = d` | `Duration`: how long the whole map may take; then it ends with an error, see [`MapOptions::deadline`](crate::MapOptions::deadline) |
 /// | `retries = n` | `u32`: how often an item that failed (a panic, a death, a time-out) is tried again |
 ///
 /// The options may stand in any order, each at most once; they go before what the job's attribute says. All

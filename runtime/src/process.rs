@@ -14,7 +14,7 @@ use crate::error::{Error, JobError};
 use crate::job::{Job, encode_call, see_off};
 use crate::pool::CallTerms;
 use crate::supervisor::{Link, Request, Terms};
-use crate::sys;
+use crate::sys::{self, Confinement};
 
 /// A process that runs one job, from [`spawn!`](crate::spawn).
 ///
@@ -60,6 +60,7 @@ pub(crate) fn spawn<J: Job<Item>, Item>(args: Item) -> Result<Process<J::Output>
             ..Terms::default()
         },
         name: J::NAME,
+        confinement: &Confinement::default(),
         initializer_args: &[],
         initializer_keeps: Vec::new(),
     };

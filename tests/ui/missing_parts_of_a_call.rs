@@ -8,11 +8,11 @@ fn square(x: u64) -> u64 {
 fn main() {
     let pool = Pool::new(2).unwrap();
     let _ = pool_map!();
-    //~^ own at `pool_map!()`: expected `pool_map!(job, items)` or `pool_map!(in pool, job, items, chunk_size = n, timeout = d, retries = n)`
+    //~^ own at `pool_map!()`: expected `pool_map!(job, items)` or `pool_map!(in pool, job, items, chunk_size = n, timeout = d, deadline = d, retries = n)`
     let _ = pool_map!(square);
-    //~^ own at `pool_map!(square)`: the items are missing: expected `pool_map!(job, items)` or `pool_map!(in pool, job, items, chunk_size = n, timeout = d, retries = n)`
+    //~^ own at `pool_map!(square)`: the items are missing: expected `pool_map!(job, items)` or `pool_map!(in pool, job, items, chunk_size = n, timeout = d, deadline = d, retries = n)`
     let _ = pool_map!(in pool, square,);
-    //~^ own at `pool_map!(in pool, square,)`: the items are missing: expected `pool_map!(job, items)` or `pool_map!(in pool, job, items, chunk_size = n, timeout = d, retries = n)`
+    //~^ own at `pool_map!(in pool, square,)`: the items are missing: expected `pool_map!(job, items)` or `pool_map!(in pool, job, items, chunk_size = n, timeout = d, deadline = d, retries = n)`
     let _ = spawn!();
     //~^ own at `spawn!()`: expected `spawn!(job(a, b))` or `spawn!(in pool, job(a, b))`
     let _ = spawn!(square);

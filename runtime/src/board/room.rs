@@ -91,6 +91,7 @@ pub(crate) enum FaultKind {
     TimedOut = 5,
     MemoryExceeded = 6,
     Cancelled = 7,
+    DeadlinePassed = 8,
 }
 
 /// One entry of a task's list of faults.
@@ -121,6 +122,7 @@ impl Fault {
             5 => FaultKind::TimedOut,
             6 => FaultKind::MemoryExceeded,
             7 => FaultKind::Cancelled,
+            8 => FaultKind::DeadlinePassed,
             _ => return None,
         };
         let (pid, detail) = ((detail >> 32) as u32, detail as i32);

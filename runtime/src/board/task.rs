@@ -163,6 +163,8 @@ pub(crate) struct TaskRow {
     /// Room for the results and faults, see [`super::room`].
     pub(crate) room_offset: AtomicU64,
     pub(crate) room_len: AtomicU64,
+    /// Where the first item stands in the input of its map, see [`crate::job_index`].
+    pub(crate) first_index: AtomicU64,
     /// 0: no limit.
     pub(crate) timeout_nanos: AtomicU64,
     pub(crate) retries: AtomicU32,

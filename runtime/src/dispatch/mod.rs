@@ -25,7 +25,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering as StdOrdering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) use desk::Mailbox;
 use desk::{Desk, Tenant};
@@ -36,8 +36,8 @@ pub(crate) use task::{NewTask, Refused};
 use crate::board::{self, ALIGN, Board, Layout, Ordering, Span, TaskId, round_up};
 use crate::codec::Passengers;
 use crate::error::{Error, ErrorKind};
-use crate::supervisor::{Link, Request, SUPERVISOR_GONE, Terms, lock};
-use crate::sys::{self, Context};
+use crate::supervisor::{Ending, Link, Request, SUPERVISOR_GONE, Terms, WorkerLimits, lock};
+use crate::sys::{self, Confinement, Context};
 
 /// How long a caller sleeps before it looks whether the supervisor is still there.
 const LIVENESS: Duration = Duration::from_millis(100);
@@ -47,7 +47,7 @@ pub(crate) struct Dispatch {
     board: Board,
     link: Arc<Link>,
     crew: u64,
-    memory_limit: u64,
+    limits: WorkerLimits,
     tags: u64,
     /// What the initializer's arguments name: the next worker reads them again.
     _initializer_keeps: Passengers,
@@ -62,6 +62,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) arena_len: u64,
     pub(crate) terms: Terms,
     pub(crate) name: &'a str,
+    pub(crate) confinement: &'a Confinement,
     pub(crate) initializer_args: &'a [u8],
     /// What these name.
     pub(crate) initializer_keeps: Passengers,
@@ -80,6 +81,7 @@ impl Dispatch {
         let parts = [
             &context.to_bytes()[..],
             plan.name.as_bytes(),
+            &plan.confinement.to_bytes(),
             plan.initializer_args,
         ];
         let setup = parts.concat();
@@ -109,7 +111,7 @@ impl Dispatch {
             board,
             link,
             crew,
-            memory_limit: terms.memory_limit,
+            limits: terms.limits,
             tags: terms.tags,
             _initializer_keeps: plan.initializer_keeps.clone(),
             desk,
@@ -165,12 +167,13 @@ impl Dispatch {
         self.board.write_all(input.offset, task.input.chunks());
         let row = &self.board.tasks()[index.0 as usize];
         task.fill(row, input, room);
-        if self.memory_limit > 0 {
+        if self.limits.are_watched() {
             row.guarded.store(1, Ordering::Relaxed);
         }
         let limits = Limits {
             timeout: task.timeout,
-            memory: self.memory_limit,
+            deadline: task.deadline,
+            memory: self.limits.memory,
         };
         let remembered = Remembered {
             n_items: task.n_items,
@@ -192,7 +195,7 @@ impl Dispatch {
         );
         drop(desk);
         self.board.wake_worker();
-        if (task.timeout.is_some() || self.memory_limit > 0)
+        if (task.timeout.is_some() || self.limits.are_watched())
             && self.board.header().watched.load(Ordering::SeqCst) == 0
         {
             self.link.tell(Request::Watch { crew: self.crew });
@@ -200,12 +203,19 @@ impl Dispatch {
         Ok(id)
     }
 
-    /// Puts a task on the board, waiting for room where that can help.
-    pub(crate) fn publish(&self, task: &NewTask<'_>) -> Result<TaskId, Refused> {
+    /// Puts a task on the board, waiting for room where that can help; [`Refused::Full`] once it has waited until
+    /// `ends_at`.
+    pub(crate) fn publish(
+        &self,
+        task: &NewTask<'_>,
+        ends_at: Option<Instant>,
+    ) -> Result<TaskId, Refused> {
         loop {
+            let time_left = ends_at.map(|at| at.saturating_duration_since(Instant::now()));
             match self.try_publish(task) {
-                Err(Refused::Full) => {
-                    self.wait_until(|| lock(&self.desk).has_room(&self.board, task.needed()))
+                Err(Refused::Full) if time_left != Some(Duration::ZERO) => {
+                    let has_room = || lock(&self.desk).has_room(&self.board, task.needed());
+                    self.wait_until_or(has_room, time_left);
                 }
                 other => return other,
             }
@@ -230,7 +240,7 @@ impl Dispatch {
         if drained_ready() || timeout != Some(Duration::ZERO) && self.spin_until(drained_ready) {
             return true;
         }
-        let deadline = timeout.map(|timeout| std::time::Instant::now().checked_add(timeout));
+        let deadline = timeout.map(|timeout| Instant::now().checked_add(timeout));
         loop {
             if drained_ready() {
                 return true;
@@ -241,7 +251,7 @@ impl Dispatch {
                 return ready();
             }
             let left = match deadline.flatten() {
-                Some(deadline) => deadline.saturating_duration_since(std::time::Instant::now()),
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
                 None => LIVENESS,
             };
             if left.is_zero() {
@@ -287,16 +297,17 @@ impl Dispatch {
         self.withdraw(task);
     }
 
-    /// Sees to it that a claimed task comes to an end at once; its outcome tells how.
-    pub(crate) fn cancel_running(&self, task: TaskId) {
+    /// Sees to it that a claimed task comes to an end now; its outcome tells how.
+    pub(crate) fn end_running(&self, task: TaskId, ending: Ending) {
         if !lock(&self.desk).stop(&self.board, task) {
             return;
         }
         // Failure means that the supervisor is gone, which whoever waits will learn.
         let _ = self.link.request(
-            Request::Cancel {
+            Request::End {
                 crew: self.crew,
                 task,
+                ending,
             },
             &[],
         );

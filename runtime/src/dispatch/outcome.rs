@@ -33,6 +33,7 @@ pub(super) struct Remembered {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limits {
     pub(super) timeout: Option<Duration>,
+    pub(super) deadline: Option<Duration>,
     pub(super) memory: u64,
 }
 
@@ -126,6 +127,18 @@ impl<R> Verdicts<R> {
         Self {
             results: Vec::new(),
             failures: vec![(0, failure)],
+        }
+    }
+
+    /// Of items that could not be sent in time.
+    pub(crate) fn cancelled(n_items: usize) -> Self {
+        let failure = Failure {
+            error: JobError::Cancelled,
+            worker_pid: None,
+        };
+        Self {
+            results: Vec::new(),
+            failures: (0..n_items).map(|place| (place, failure.clone())).collect(),
         }
     }
 
@@ -293,6 +306,9 @@ impl Outcome {
             FaultKind::Exited => JobError::Exited { code: fault.detail },
             FaultKind::TimedOut => JobError::TimedOut {
                 limit: self.limits.timeout.unwrap_or_default(),
+            },
+            FaultKind::DeadlinePassed => JobError::TimedOut {
+                limit: self.limits.deadline.unwrap_or_default(),
             },
             FaultKind::MemoryExceeded => JobError::MemoryExceeded {
                 limit: self.limits.memory,

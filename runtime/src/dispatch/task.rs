@@ -15,10 +15,14 @@ pub(crate) struct NewTask<'a> {
     pub(crate) job: u64,
     pub(crate) input: &'a Encoder<'a>,
     pub(crate) n_items: u32,
+    /// The place of the first one in the input of the map; `None` for a call by itself.
+    pub(crate) first_index: Option<u64>,
     pub(crate) fixed_output: Option<usize>,
     /// Expected bytes of all results, where they have no fixed size.
     pub(crate) heap_len: u64,
     pub(crate) timeout: Option<Duration>,
+    /// Of the whole map, kept by the map; here for verdicts to quote.
+    pub(crate) deadline: Option<Duration>,
     pub(crate) retries: u32,
     /// Whether the supervisor may single out the item that runs, to end it.
     pub(crate) guarded: bool,
@@ -50,6 +54,8 @@ impl NewTask<'_> {
             u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX).max(1)
         });
         row.timeout_nanos.store(nanos, relaxed);
+        row.first_index
+            .store(self.first_index.unwrap_or(u64::MAX), relaxed);
         row.retries.store(self.retries, relaxed);
         row.guarded.store(u32::from(self.guarded), relaxed);
         row.ends_at_fault

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::limits::Limits;
 use super::{Defaults, Pool};
 use crate::board::MAX_WORKERS;
 use crate::codec::{Encoder, Passengers};
@@ -59,8 +60,8 @@ pub struct PoolBuilder {
     max_jobs_per_worker: Option<u64>,
     timeout: Option<Duration>,
     retries: u32,
-    memory_limit: Option<u64>,
     pin_workers: bool,
+    pub(super) limits: Limits,
     max_queued_bytes: Option<u64>,
     name: Option<String>,
 }
@@ -192,20 +193,6 @@ impl PoolBuilder {
         self
     }
 
-    /// How many bytes of private resident memory a worker may have while it runs a job; beyond, it is killed.
-    ///
-    /// Looked at every few milliseconds, so that a short spike may pass. A panic's backtrace counts too: the first one in a
-    /// worker reads the program's symbols, which can take tens of megabytes; `RUST_BACKTRACE=0` does without.
-    ///
-    /// ```
-    /// let pool = procession::Pool::builder().workers(1).memory_limit(512 << 20).build()?;
-    /// # Ok::<(), procession::Error>(())
-    /// ```
-    pub fn memory_limit(mut self, bytes: u64) -> Self {
-        self.memory_limit = Some(bytes);
-        self
-    }
-
     /// How many bytes of arguments, and of room for their results, may wait in the queue.
     ///
     /// By default an eighth of the memory that the program may use, 4 GiB at the most.
@@ -252,12 +239,13 @@ impl PoolBuilder {
         };
         let max_queued_bytes = self.max_queued_bytes.unwrap_or_else(default_queued_bytes);
         self.refuse_nothing(max_queued_bytes)?;
+        self.limits.check()?;
         let initializer = self.initializer.transpose()?;
         let terms = Terms {
             one_shot: false,
             pinned: self.pin_workers,
             max_jobs: self.max_jobs_per_worker.unwrap_or(0),
-            memory_limit: self.memory_limit.unwrap_or(0),
+            limits: self.limits.kept_by_watching(),
             initializer: initializer
                 .as_ref()
                 .map(|init| [init.shim as u64, init.job]),
@@ -269,6 +257,7 @@ impl PoolBuilder {
             arena_len: max_queued_bytes,
             terms,
             name: self.name.as_deref().unwrap_or("worker"),
+            confinement: &self.limits.confinement,
             initializer_args: initializer.as_ref().map_or(&[], |init| &init.args),
             initializer_keeps: initializer
                 .as_ref()
@@ -308,9 +297,6 @@ impl PoolBuilder {
             return Err(Error::invalid_input(
                 "`max_queued_bytes` is more than 1 TiB: give it what memory can hold",
             ));
-        }
-        if self.memory_limit == Some(0) {
-            return refuse("`memory_limit` of 0 would kill every worker");
         }
         if self.timeout == Some(Duration::ZERO) {
             return refuse("`timeout` of 0 would kill every job");
@@ -390,8 +376,8 @@ impl fmt::Debug for PoolBuilder {
             .field("start_method", &self.start_method)
             .field("timeout", &self.timeout)
             .field("retries", &self.retries)
-            .field("memory_limit", &self.memory_limit)
             .field("pin_workers", &self.pin_workers)
+            .field("limits", &self.limits)
             .field("max_queued_bytes", &self.max_queued_bytes)
             .field("name", &self.name)
             .finish_non_exhaustive()

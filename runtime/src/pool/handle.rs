@@ -12,6 +12,7 @@ use crate::codec::Encoder;
 use crate::dispatch::{Dispatch, Mailbox, NewTask};
 use crate::error::{Error, JobError};
 use crate::job::{Job, encode_call, see_off};
+use crate::supervisor::Ending;
 
 /// A job that was queued on a pool, and its result to come.
 ///
@@ -59,7 +60,7 @@ pub(super) fn submit<J: Job<Item>, Item>(
         ..terms.task::<J, Item>(&encoder, 1, &mailbox)
     };
     let published = if wait {
-        pool.dispatch.publish(&task)
+        pool.dispatch.publish(&task, None)
     } else {
         pool.dispatch.try_publish(&task)
     };
@@ -146,8 +147,8 @@ impl<R> JobHandle<R> {
         !self.mailbox.is_empty() || self.mailbox.is_emptied()
     }
 
-    /// Sees to it that the job has no result: one that is queued never runs, one that runs is killed with its
-    /// worker. `false`: it had ended already.
+    /// Sees to it that the job has no result: one that is queued never runs, one that runs is ended with its
+    /// worker, at once or with the pool's [`grace`](crate::PoolBuilder::grace). `false`: it had ended already.
     ///
     /// ```
     /// use procession::{JobError, Pool, job, process_job};
@@ -168,7 +169,7 @@ impl<R> JobHandle<R> {
         if self.dispatch.withdraw(self.task) {
             return true;
         }
-        self.dispatch.cancel_running(self.task);
+        self.dispatch.end_running(self.task, Ending::Cancelled);
         self.dispatch.wait_until(|| !self.mailbox.is_empty());
         self.mailbox.was_cancelled()
     }

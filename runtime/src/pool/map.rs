@@ -3,58 +3,24 @@
 //! The calling thread feeds and collects by itself; there is no thread behind it. It keeps a few tasks per
 //! worker on the board, more only of very short ones, so an iterator is pulled only as fast as its items are worked
 //! off.
+//!
+//! The calling thread keeps the map's deadline, too: once it has passed, nothing is fed any more, each task on the
+//! board is withdrawn or ended, and the verdicts of those are waited for like any others.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::Pool;
 use super::chunking::Chunking;
 use super::source::Source;
+use super::{MapOptions, Pool};
 use crate::board::TaskId;
 use crate::codec::{CodecError, Encoder, Passengers, fixed_size};
 use crate::dispatch::{Failure, Mailbox, NewTask, Refused, Verdicts};
 use crate::error::{Error, JobError};
 use crate::job::{Job, encode_item, encode_numbers, hash, see_off, shim_offset};
-
-/// What a map was told beside its job and items; `None` leaves the choice to the job's defaults and the pool.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MapOptions {
-    pub(crate) chunk_size: Option<usize>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) retries: Option<u32>,
-}
-
-impl MapOptions {
-    /// Nothing said.
-    pub const NONE: Self = Self {
-        chunk_size: None,
-        timeout: None,
-        retries: None,
-    };
-
-    /// `chunk_size = …`
-    #[must_use]
-    pub fn chunk_size(mut self, n_items: usize) -> Self {
-        self.chunk_size = Some(n_items);
-        self
-    }
-
-    /// `timeout = …`
-    #[must_use]
-    pub fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = Some(limit);
-        self
-    }
-
-    /// `retries = …`
-    #[must_use]
-    pub fn retries(mut self, n_retries: u32) -> Self {
-        self.retries = Some(n_retries);
-        self
-    }
-}
+use crate::supervisor::Ending;
 
 /// What holds for every item of one call: the call's word, else the job's, else the pool's.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +28,8 @@ pub(crate) struct CallTerms {
     shim: i64,
     job: u64,
     timeout: Option<Duration>,
+    /// Of the whole map.
+    deadline: Option<Duration>,
     retries: u32,
 }
 
@@ -87,6 +55,7 @@ impl CallTerms {
             shim: shim_offset::<J, Item>()?,
             job: hash::<J, Item>(),
             timeout,
+            deadline: options.deadline,
             retries,
         })
     }
@@ -98,6 +67,7 @@ impl CallTerms {
             shim: shim_offset::<J, Item>()?,
             job: hash::<J, Item>(),
             timeout,
+            deadline: None,
             retries,
         })
     }
@@ -114,11 +84,13 @@ impl CallTerms {
             job: self.job,
             input,
             n_items,
+            first_index: None,
             fixed_output: fixed_size::<J::Output>(),
             heap_len: 128,
             timeout: self.timeout,
+            deadline: self.deadline,
             retries: self.retries,
-            guarded: self.timeout.is_some(),
+            guarded: self.timeout.is_some() || self.deadline.is_some(),
             ends_at_fault: false,
             flush_each: true,
             mailbox,
@@ -139,13 +111,7 @@ pub(super) fn run<J: Job<Item>, Item>(
     while let Some(mut chunk) = map.next_chunk(&mut items)? {
         if !chunk.failures.is_empty() {
             let (place, failure) = chunk.failures.swap_remove(0);
-            let index = results.len() + place;
-            return Err(Error::failed_job(
-                failure.error,
-                J::NAME,
-                Some(index),
-                failure.worker_pid,
-            ));
+            return Err(map.failed(results.len() + place, failure));
         }
         results.append(&mut chunk.results);
     }
@@ -179,6 +145,15 @@ enum Chunk<R> {
     Abandoned,
 }
 
+impl<R> Chunk<R> {
+    fn task(&self) -> Option<TaskId> {
+        match self {
+            Self::OnBoard(task) => Some(*task),
+            _ => None,
+        }
+    }
+}
+
 /// A map on its way. Dropped before its end, it cancels what has not begun.
 struct Map<'pool, J: Job<Item>, Item> {
     pool: &'pool Pool,
@@ -187,12 +162,16 @@ struct Map<'pool, J: Job<Item>, Item> {
     mailbox: Arc<Mailbox>,
     /// The chunks from number `n_taken` on, in order.
     chunks: VecDeque<Chunk<J::Output>>,
+    n_items_sent: u64,
     n_taken: u64,
     n_on_board: usize,
     /// Whether nothing after a failed item is wanted.
     ends_at_failure: bool,
     /// Whether a failure is known after which nothing is wanted.
     has_failed: bool,
+    ends_at: Option<Instant>,
+    /// Whether the deadline has passed and everything been ended.
+    is_expired: bool,
     /// Allocations for the items of the next task and for their bytes.
     pulled: Vec<Item>,
     buffer: Vec<u8>,
@@ -201,11 +180,7 @@ struct Map<'pool, J: Job<Item>, Item> {
 
 impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     fn new(pool: &'pool Pool, options: MapOptions) -> Result<Self, Error> {
-        if options.chunk_size == Some(0) {
-            return Err(Error::invalid_input(
-                "a `chunk_size` of 0 holds no item: give at least 1, or leave it out",
-            ));
-        }
+        options.refuse_nothing()?;
         let terms = CallTerms::new::<J, Item>(pool, options)?;
         Ok(Self {
             pool,
@@ -213,10 +188,16 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             chunking: Chunking::new(options.chunk_size, pool.workers(), pool.defaults.max_jobs),
             mailbox: Arc::default(),
             chunks: VecDeque::new(),
+            n_items_sent: 0,
             n_taken: 0,
             n_on_board: 0,
             ends_at_failure: false,
             has_failed: false,
+            // Later than the clock can tell is never.
+            ends_at: options
+                .deadline
+                .and_then(|limit| Instant::now().checked_add(limit)),
+            is_expired: false,
             pulled: Vec::new(),
             buffer: Vec::new(),
             job: PhantomData,
@@ -231,6 +212,9 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         loop {
             self.collect();
             self.feed(items)?;
+            if !self.is_expired && self.time_left() == Some(Duration::ZERO) {
+                self.expire(items);
+            }
             match self.chunks.pop_front() {
                 Some(Chunk::Arrived(verdicts)) => {
                     self.n_taken += 1;
@@ -239,7 +223,10 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
                 Some(other) => self.chunks.push_front(other),
                 None => return Ok(None),
             }
-            self.pool.dispatch.wait_until(|| !self.mailbox.is_empty());
+            let time_left = self.time_left().filter(|_| !self.is_expired);
+            self.pool
+                .dispatch
+                .wait_until_or(|| !self.mailbox.is_empty(), time_left);
         }
     }
 
@@ -256,7 +243,8 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     }
 
     fn wants_more(&self) -> bool {
-        self.n_on_board < self.chunking.window() && !self.has_failed
+        let is_wanted = !self.has_failed && self.time_left() != Some(Duration::ZERO);
+        is_wanted && self.n_on_board < self.chunking.window()
     }
 
     /// Pulls items from the caller's iterator and puts them on the board, in one task where they fit one.
@@ -284,18 +272,23 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
                 flush_each: self.chunking.flush_each(),
                 ends_at_fault: self.ends_at_failure,
                 tag: self.n_taken + self.chunks.len() as u64,
+                first_index: Some(self.n_items_sent),
                 ..self
                     .terms
                     .task::<J, Item>(&encoder, n_items as u32, &self.mailbox)
             };
-            match self.pool.dispatch.publish(&task) {
-                Ok(task) => self.chunks.push_back(Chunk::OnBoard(task)),
+            match self.pool.dispatch.publish(&task, self.ends_at) {
+                Ok(task) => {
+                    self.chunks.push_back(Chunk::OnBoard(task));
+                    self.n_on_board += 1;
+                }
                 Err(Refused::TooLarge { .. }) if n_items > 1 => {
                     return self.send(&items[..n_items / 2]);
                 }
+                // The deadline has passed while it waited for room.
+                Err(Refused::Full) => self.add(Verdicts::cancelled(n_items)),
                 Err(refused) => return Err(refused.into()),
             }
-            self.n_on_board += 1;
         }
         let passengers = encoder.take_passengers();
         self.buffer = encoder.into_buffer();
@@ -305,13 +298,10 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
                 error: JobError::from(error),
                 worker_pid: None,
             };
-            self.chunks
-                .push_back(Chunk::Arrived(Verdicts::of_failure(failure)));
-            if self.ends_at_failure {
-                self.fail(self.chunks.len() - 1);
-            }
+            self.add(Verdicts::of_failure(failure));
             n_items += 1;
         }
+        self.n_items_sent += n_items as u64;
         Ok((n_items, passengers))
     }
 
@@ -342,16 +332,66 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             self.chunking
                 .learn(outcome.n_items(), outcome.busy, outcome.result_bytes());
             let place = (chunk - self.n_taken) as usize;
-            if !matches!(self.chunks[place], Chunk::OnBoard(_)) {
+            if self.chunks[place].task().is_none() {
                 continue;
             }
             self.n_on_board -= 1;
-            let verdicts = outcome.verdicts();
-            let has_failed = !verdicts.failures.is_empty();
-            self.chunks[place] = Chunk::Arrived(verdicts);
-            if has_failed && self.ends_at_failure {
-                self.fail(place);
+            self.keep(place, outcome.verdicts());
+        }
+    }
+
+    /// The verdicts of a chunk that never was on the board.
+    fn add(&mut self, verdicts: Verdicts<J::Output>) {
+        self.chunks.push_back(Chunk::Abandoned);
+        self.keep(self.chunks.len() - 1, verdicts);
+    }
+
+    /// The verdicts of the chunk at this place.
+    fn keep(&mut self, place: usize, verdicts: Verdicts<J::Output>) {
+        let has_failed = !verdicts.failures.is_empty();
+        self.chunks[place] = Chunk::Arrived(verdicts);
+        if has_failed && self.ends_at_failure {
+            self.fail(place);
+        }
+    }
+
+    /// `None`: as long as it likes.
+    fn time_left(&self) -> Option<Duration> {
+        let ends_at = self.ends_at?;
+        Some(ends_at.saturating_duration_since(Instant::now()))
+    }
+
+    /// The deadline has passed: what has not begun is cancelled, what runs is ended.
+    fn expire<I: Iterator<Item = Item>>(&mut self, items: &mut Source<I>) {
+        self.is_expired = true;
+        let dispatch = &self.pool.dispatch;
+        let on_board = self.chunks.iter().filter_map(Chunk::task);
+        // All that wait first: the successor of a worker that is ended takes the next that it finds.
+        let held: Vec<TaskId> = on_board.filter(|&task| !dispatch.withdraw(task)).collect();
+        for task in held {
+            dispatch.end_running(task, Ending::DeadlinePassed);
+        }
+        // To a map that ends at a failure one more item is enough to know that it is not done. To count the items of
+        // an iterator without an end would take for ever.
+        let n_wanted = match items.remaining() {
+            _ if self.ends_at_failure => 1,
+            Some(_) => usize::MAX,
+            None => 0,
+        };
+        let n_refused = items.end(n_wanted);
+        if n_refused > 0 {
+            self.add(Verdicts::cancelled(n_refused));
+        }
+    }
+
+    /// The map's own error, for the first item in input order that has no result.
+    fn failed(&self, index: usize, failure: Failure) -> Error {
+        let Failure { error, worker_pid } = failure;
+        match self.terms.deadline.filter(|_| self.is_expired) {
+            Some(limit) if [JobError::Cancelled, JobError::TimedOut { limit }].contains(&error) => {
+                Error::deadline_passed(limit, J::NAME, index, worker_pid)
             }
+            _ => Error::failed_job(error, J::NAME, Some(index), worker_pid),
         }
     }
 
@@ -369,10 +409,8 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
 
 impl<J: Job<Item>, Item> Drop for Map<'_, J, Item> {
     fn drop(&mut self) {
-        for chunk in &self.chunks {
-            if let Chunk::OnBoard(task) = chunk {
-                self.pool.dispatch.abandon(*task);
-            }
+        for task in self.chunks.iter().filter_map(Chunk::task) {
+            self.pool.dispatch.abandon(task);
         }
     }
 }

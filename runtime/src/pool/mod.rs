@@ -7,7 +7,9 @@
 mod builder;
 mod chunking;
 mod handle;
+mod limits;
 mod map;
+mod options;
 mod source;
 mod stats;
 
@@ -18,7 +20,7 @@ use std::time::Duration;
 pub use builder::{PoolBuilder, StartMethod};
 pub use handle::JobHandle;
 pub(crate) use map::CallTerms;
-pub use map::MapOptions;
+pub use options::MapOptions;
 pub use stats::{PoolStats, WorkerStats};
 
 use crate::board::Ordering;
@@ -157,16 +159,35 @@ impl Pool {
     /// ```
     pub fn map_each<J, Item>(
         &self,
-        _job: J,
+        job: J,
         items: impl IntoIterator<Item = Item>,
     ) -> Result<Vec<Result<J::Output, JobError>>, Error>
     where
         J: Job<Item>,
     {
-        map::run_each::<J, Item>(self, items.into_iter(), MapOptions::NONE)
+        self.map_each_with(job, items, MapOptions::NONE)
     }
 
-    pub(crate) fn map_with<J, Item>(
+    /// As [`map`](Self::map), with options: [`pool_map!`](crate::pool_map) as a method.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Self::map); [`ErrorKind::InvalidInput`] for an option that cannot be meant.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use procession::{JobError, MapOptions, Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn slow(millis: u64) { std::thread::sleep(Duration::from_millis(millis)) }
+    ///
+    /// let limit = Duration::from_millis(200);
+    /// let options = MapOptions::NONE.deadline(limit);
+    /// let error = Pool::new(1)?.map_with(job!(slow), [0, 0, 60_000, 0], options).unwrap_err();
+    /// assert_eq!((error.index(), error.job_error()), (Some(2), Some(&JobError::TimedOut { limit })));
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn map_with<J, Item>(
         &self,
         _job: J,
         items: impl IntoIterator<Item = Item>,
@@ -176,6 +197,39 @@ impl Pool {
         J: Job<Item>,
     {
         map::run::<J, Item>(self, items.into_iter(), options)
+    }
+
+    /// As [`map_each`](Self::map_each), with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`map_each`](Self::map_each); [`ErrorKind::InvalidInput`] for an option that cannot be meant.
+    ///
+    /// ```
+    /// use procession::{MapOptions, Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn fragile(x: u32) -> u32 {
+    ///     if x == 1 { std::process::abort() }
+    ///     x
+    /// }
+    ///
+    /// let options = MapOptions::NONE.chunk_size(3);
+    /// let verdicts = Pool::new(1)?.map_each_with(job!(fragile), 0..3, options)?;
+    /// assert_eq!((&verdicts[0], &verdicts[2]), (&Ok(0), &Ok(2)));
+    /// assert!(verdicts[1].is_err());
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn map_each_with<J, Item>(
+        &self,
+        _job: J,
+        items: impl IntoIterator<Item = Item>,
+        options: MapOptions,
+    ) -> Result<Vec<Result<J::Output, JobError>>, Error>
+    where
+        J: Job<Item>,
+    {
+        map::run_each::<J, Item>(self, items.into_iter(), options)
     }
 
     /// Queues one call of the job: Python's `apply_async`.
@@ -293,7 +347,8 @@ impl Pool {
         })
     }
 
-    /// Kills the workers at once; open handles get [`JobError::Cancelled`]. Dropping the pool does the same.
+    /// Kills the workers at once, or with the [`grace`](PoolBuilder::grace) that the pool was built with; open handles get
+    /// [`JobError::Cancelled`]. Dropping the pool does the same.
     ///
     /// ```
     /// procession::Pool::new(1)?.terminate();

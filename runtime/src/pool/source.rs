@@ -28,6 +28,16 @@ impl<I: Iterator> Source<I> {
         }
     }
 
+    /// Throws away the next `n_items` items, or as many as there are, and ends; returns how many there were.
+    pub(super) fn end(&mut self, n_items: usize) -> usize {
+        let was_ended = std::mem::replace(&mut self.ended, true);
+        if was_ended {
+            0
+        } else {
+            self.items.by_ref().take(n_items).count()
+        }
+    }
+
     pub(super) fn remaining(&self) -> Option<usize> {
         self.items.size_hint().1
     }

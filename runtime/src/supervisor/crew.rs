@@ -11,11 +11,12 @@
 use std::io;
 use std::rc::Rc;
 
-use super::message::Terms;
+use super::message::{Ending, Terms};
 use super::verdict::{Burial, Cause, Death};
-use super::watch::{Running, Sight, Watch};
+use super::watch::{Running, Watch};
+use super::worker::Worker;
 use crate::board::{Board, Ordering, Phase, Span, TaskId, TaskIndex, WorkerIndex, WorkerRecord};
-use crate::sys::{self, Context, Ended, Fd, Forked, OneThread, Pidfd, Rlimit};
+use crate::sys::{self, Confinement, Context, Ended, Fd, Forked, OneThread, Pidfd, Rlimit};
 use crate::worker::{self, Birth};
 
 /// So many workers in a row that died before they did anything are enough to give a crew up.
@@ -24,7 +25,7 @@ const MAX_BARREN: u32 = 5;
 const MILLISECOND: u64 = 1_000_000;
 
 /// How long the workers of a closing crew may take to leave by themselves.
-const GRACE: u64 = 2_000 * MILLISECOND;
+const TIME_TO_LEAVE: u64 = 2_000 * MILLISECOND;
 
 pub(super) struct Crew {
     pub(super) id: u64,
@@ -32,6 +33,7 @@ pub(super) struct Crew {
     board: Board,
     terms: Terms,
     name: String,
+    confinement: Confinement,
     birthright: Birthright,
     posts: Vec<Post>,
     pub(super) watch: Watch,
@@ -39,8 +41,8 @@ pub(super) struct Crew {
     /// Jobs done by all workers when one last failed to start.
     jobs_seen: u64,
     stopping: bool,
-    /// When those that have not left a stopping crew are killed.
-    kill_at: Option<u64>,
+    /// When those that have not left a stopping crew are ended.
+    terminate_at: Option<u64>,
 }
 
 /// What the supervisor has to pass on to every worker.
@@ -49,6 +51,16 @@ pub(super) struct Birthright {
     pub(super) one_thread: OneThread,
     pub(super) file_limit: Rlimit,
     pub(super) inherits_program: bool,
+}
+
+/// How a crew comes to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Workers leave when nothing is left to do.
+    Leave,
+    /// They are ended with the grace that the pool gives.
+    Terminate,
+    Kill,
 }
 
 /// The place of one worker after another.
@@ -62,14 +74,6 @@ struct Post {
     not_before: u64,
     /// No worker ever again.
     is_over: bool,
-}
-
-pub(super) struct Worker {
-    pub(super) pid: u32,
-    pub(super) pidfd: Pidfd,
-    /// Why this supervisor has killed it.
-    pub(super) killed_for: Option<Cause>,
-    pub(super) sight: Option<Sight>,
 }
 
 impl Crew {
@@ -86,7 +90,7 @@ impl Crew {
         directory: Fd,
         birthright: Birthright,
     ) -> io::Result<Self> {
-        let [context_len, name_len, _] = terms.setup;
+        let [context_len, name_len, confinement_len, _] = terms.setup;
         let setup = board.layout().setup();
         let read = |offset, len| {
             let mut bytes = Vec::new();
@@ -96,22 +100,25 @@ impl Crew {
         let context = Context::from_bytes(&read(setup.offset, context_len), directory)?;
         let name =
             String::from_utf8_lossy(&read(setup.offset + context_len, name_len)).into_owned();
+        let confinement_offset = setup.offset + context_len + name_len;
+        let confinement = Confinement::from_bytes(&read(confinement_offset, confinement_len))?;
         let posts = (0..board.layout().n_workers)
             .map(|_| Post::default())
             .collect();
         Ok(Self {
             id,
             context: Rc::new(context),
-            watch: Watch::new(terms.memory_limit),
+            watch: Watch::new(terms.limits),
             board,
             terms,
             name,
+            confinement,
             birthright,
             posts,
             n_barren: 0,
             jobs_seen: 0,
             stopping: false,
-            kill_at: None,
+            terminate_at: None,
         })
     }
 
@@ -146,6 +153,7 @@ impl Crew {
                 terms: self.terms,
                 context: &self.context,
                 name: &name,
+                confinement: &self.confinement,
                 supervisor_pid,
                 file_limit: self.birthright.file_limit,
                 inherits_program: self.birthright.inherits_program,
@@ -170,12 +178,7 @@ impl Crew {
             record.restarts.fetch_add(1, Ordering::Relaxed);
         }
         self.posts[place].had_worker = true;
-        self.posts[place].worker = Some(Worker {
-            pid,
-            pidfd,
-            killed_for: None,
-            sight: None,
-        });
+        self.posts[place].worker = Some(Worker::new(pid, pidfd));
         self.posts[place].not_before = now;
         Ok(())
     }
@@ -209,7 +212,7 @@ impl Crew {
         };
         let phase = record.phase();
         let cause = worker
-            .killed_for
+            .ended_for()
             .unwrap_or_else(|| Cause::of_status(ended.status));
         let death = Death {
             board: &self.board,
@@ -301,7 +304,7 @@ impl Crew {
     fn give_up(&mut self, cause: &str) {
         self.board.header().cause.write(cause);
         self.board.header().broken.store(1, Ordering::Release);
-        self.stop(true);
+        self.stop(Stop::Kill);
         self.board.wake_callers();
     }
 
@@ -331,32 +334,38 @@ impl Crew {
         }
     }
 
-    /// No worker comes any more; those that are there leave, or are killed.
-    pub(super) fn stop(&mut self, kill: bool) {
+    /// No worker comes any more; those that are there leave, or are ended.
+    pub(super) fn stop(&mut self, stop: Stop) {
         self.stopping = true;
         self.board.header().closing.store(1, Ordering::Release);
         for post in &mut self.posts {
             post.is_over = true;
-            if let Some(worker) = post.worker.as_mut().filter(|_| kill) {
-                worker.killed_for.get_or_insert(Cause::Cancelled);
-                // Failure means that it has ended.
-                let _ = worker.pidfd.kill(sys::SIGKILL);
+            match (&mut post.worker, stop) {
+                (None, _) | (_, Stop::Leave) => {}
+                (Some(worker), Stop::Terminate) => {
+                    worker.terminate(Cause::Cancelled, self.terms.limits.grace_nanos);
+                }
+                (Some(worker), Stop::Kill) => worker.kill(Cause::Cancelled),
             }
         }
-        if !kill {
+        if stop == Stop::Leave {
             self.board.wake_all_workers();
-            self.kill_at = Some(sys::monotonic_nanos() + GRACE);
+            self.terminate_at = Some(sys::monotonic_nanos() + TIME_TO_LEAVE);
         }
     }
 
-    /// Kills the worker that runs `task`, if one still does.
-    pub(super) fn cancel(&mut self, task: TaskId) {
+    /// Ends the worker that runs `task`, if one still does.
+    pub(super) fn end(&mut self, task: TaskId, ending: Ending) {
+        let cause = match ending {
+            Ending::Cancelled => Cause::Cancelled,
+            Ending::DeadlinePassed => Cause::DeadlinePassed,
+        };
         for (place, post) in self.posts.iter_mut().enumerate() {
             if let Some(worker) = &mut post.worker
                 && let Some(running) = Running::of(&self.board, WorkerIndex(place as u16))
                 && running.task == task
             {
-                worker.end(&running, Cause::Cancelled);
+                worker.end(&running, cause, self.terms.limits.grace_nanos);
             }
         }
     }
@@ -396,7 +405,7 @@ impl Crew {
         self.watch.begin(&self.board, now);
     }
 
-    /// Kills the workers that are over a limit, and those that do not leave.
+    /// Ends the workers that are over a limit, those that do not leave, and those whose grace is over.
     pub(super) fn watch(&mut self, now: u64) {
         if self.watch.is_due(now) {
             let workers = self.posts.iter_mut().enumerate();
@@ -405,9 +414,14 @@ impl Crew {
             });
             self.watch.look(&self.board, living, now);
         }
-        if self.kill_at.is_some_and(|at| at <= now) {
-            self.stop(true);
-            self.kill_at = None;
+        if self.terminate_at.is_some_and(|at| at <= now) {
+            self.stop(Stop::Terminate);
+            self.terminate_at = None;
+        }
+        for post in &mut self.posts {
+            post.worker
+                .iter_mut()
+                .for_each(|worker| worker.kill_if_due(now));
         }
     }
 
@@ -419,7 +433,8 @@ impl Crew {
             .map(|post| post.not_before);
         vacant
             .chain(self.watch.next_look())
-            .chain(self.kill_at)
+            .chain(self.terminate_at)
+            .chain(self.living().filter_map(Worker::kill_at))
             .min()
     }
 
@@ -437,21 +452,21 @@ impl Post {
     }
 }
 
-impl Worker {
-    /// Kills the worker for what it runs, unless that is over by now.
-    pub(super) fn end(&mut self, running: &Running<'_>, cause: Cause) {
-        if running.row.progress.guard.condemn(running.this_try) {
-            self.killed_for = Some(cause);
-            // Failure means that it has ended by itself.
-            let _ = self.pidfd.kill(sys::SIGKILL);
-        }
-    }
-}
-
 /// Nothing, then 10 ms, 20 ms, 40 ms … up to a second.
 fn pause(n_in_a_row: u32) -> u64 {
     match n_in_a_row {
         0 | 1 => 0,
         n => ((10 * MILLISECOND) << (n - 2).min(7)).min(1_000 * MILLISECOND),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_from_nothing_to_a_second() {
+        let millis = [0, 1, 2, 3, 4, 8, 9, 100, u32::MAX].map(|n| pause(n) / MILLISECOND);
+        assert_eq!(millis, [0, 0, 10, 20, 40, 640, 1000, 1000, 1000]);
     }
 }

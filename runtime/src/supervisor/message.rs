@@ -5,7 +5,7 @@
 
 use crate::board::{Layout, TaskId, WorkerIndex};
 
-const N_WORDS: usize = 16;
+const N_WORDS: usize = 20;
 
 /// Bytes of the longest message.
 pub(crate) const MESSAGE_LEN: usize = N_WORDS * 8;
@@ -24,8 +24,12 @@ pub(crate) enum Request {
     Join { root_pid: u32 },
     /// End a crew. Answered when its last process is gone.
     Stop { crew: u64, kill: bool },
-    /// Kill the worker that holds this task, if one still does.
-    Cancel { crew: u64, task: TaskId },
+    /// End the worker that runs an item of this task, if one still does.
+    End {
+        crew: u64,
+        task: TaskId,
+        ending: Ending,
+    },
     /// Send a signal to a worker.
     Signal {
         crew: u64,
@@ -38,6 +42,14 @@ pub(crate) enum Request {
     Watch { crew: u64 },
 }
 
+/// Why the program wants a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Ending {
+    Cancelled = 0,
+    DeadlinePassed = 1,
+}
+
 /// On what terms the workers of a crew work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Terms {
@@ -47,14 +59,51 @@ pub(crate) struct Terms {
     pub(crate) pinned: bool,
     /// 0: no limit.
     pub(crate) max_jobs: u64,
-    /// 0: no limit.
-    pub(crate) memory_limit: u64,
+    pub(crate) limits: WorkerLimits,
     /// The shim as an offset, and the hash of its job.
     pub(crate) initializer: Option<[u64; 2]>,
-    /// The lengths of what stands in the setup, in this order: context, name, initializer's arguments.
-    pub(crate) setup: [u64; 3],
+    /// The lengths of what stands in the setup, in this order: context, name, confinement, initializer's arguments.
+    pub(crate) setup: [u64; 4],
     /// Sets the tags of this crew's results apart from all others.
     pub(crate) tags: u64,
+}
+
+/// What workers may use, as far as their supervisor or they themselves see to it. 0: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WorkerLimits {
+    /// Private bytes while an item runs.
+    pub(crate) memory: u64,
+    /// Private bytes more than after the first task, between two tasks.
+    pub(crate) memory_growth: u64,
+    /// Processor time of one item.
+    pub(crate) cpu_nanos: u64,
+    /// Between SIGTERM and SIGKILL. 0: SIGKILL at once.
+    pub(crate) grace_nanos: u64,
+}
+
+impl WorkerLimits {
+    /// Whether the supervisor has to look at every item that runs.
+    pub(crate) fn are_watched(self) -> bool {
+        self.memory > 0 || self.cpu_nanos > 0
+    }
+
+    fn to_words(self) -> [u64; 4] {
+        [
+            self.memory,
+            self.memory_growth,
+            self.cpu_nanos,
+            self.grace_nanos,
+        ]
+    }
+
+    fn from_words([memory, memory_growth, cpu_nanos, grace_nanos]: [u64; 4]) -> Self {
+        Self {
+            memory,
+            memory_growth,
+            cpu_nanos,
+            grace_nanos,
+        }
+    }
 }
 
 impl Terms {
@@ -81,29 +130,21 @@ impl Request {
                 layout,
                 terms,
             } => {
-                let [a, b, c, d] = layout.to_words();
-                let ([e, f], [g, h, i]) = (terms.initializer.unwrap_or_default(), terms.setup);
                 let flags = u64::from(terms.one_shot) | u64::from(terms.pinned) << 1;
-                put(&[
-                    1,
-                    crew,
-                    a,
-                    b,
-                    c,
-                    d,
-                    flags,
-                    terms.max_jobs,
-                    terms.memory_limit,
-                    e,
-                    f,
-                    g,
-                    h,
-                    i,
-                    terms.tags,
-                ]);
+                let parts: [&[u64]; 6] = [
+                    &[1, crew],
+                    &layout.to_words(),
+                    &[flags, terms.max_jobs, terms.tags],
+                    &terms.limits.to_words(),
+                    &terms.initializer.unwrap_or_default(),
+                    &terms.setup,
+                ];
+                put(&parts.concat());
             }
             Self::Stop { crew, kill } => put(&[2, crew, u64::from(kill)]),
-            Self::Cancel { crew, task } => put(&[3, crew, task.to_word()]),
+            Self::End { crew, task, ending } => {
+                put(&[3, crew, task.to_word(), u64::from(ending as u32)]);
+            }
             Self::Signal {
                 crew,
                 worker,
@@ -118,26 +159,36 @@ impl Request {
 
     /// `None` for words that are no request.
     pub(crate) fn from_words(words: [u64; N_WORDS]) -> Option<Self> {
-        let [op, crew, a, b, c, d, e, f, g, h, i, j, k, l, m, ..] = words;
+        let [op, crew, rest @ ..] = words;
+        let [a, b, ..] = rest;
         Some(match op {
-            1 => Self::Make {
-                crew,
-                layout: Layout::from_words([a, b, c, d]),
-                terms: Terms {
-                    one_shot: e & 1 != 0,
-                    pinned: e & 2 != 0,
-                    max_jobs: f,
-                    memory_limit: g,
-                    // A shim is never where its anchor is.
-                    initializer: (h != 0).then_some([h, i]),
-                    setup: [j, k, l],
-                    tags: m,
-                },
-            },
+            1 => {
+                let [a, b, c, d, flags, max_jobs, tags, rest @ ..] = rest;
+                let [e, f, g, h, shim, job, i, j, k, l, ..] = rest;
+                Self::Make {
+                    crew,
+                    layout: Layout::from_words([a, b, c, d]),
+                    terms: Terms {
+                        one_shot: flags & 1 != 0,
+                        pinned: flags & 2 != 0,
+                        max_jobs,
+                        limits: WorkerLimits::from_words([e, f, g, h]),
+                        // A shim is never where its anchor is.
+                        initializer: (shim != 0).then_some([shim, job]),
+                        setup: [i, j, k, l],
+                        tags,
+                    },
+                }
+            }
             2 => Self::Stop { crew, kill: a != 0 },
-            3 => Self::Cancel {
+            3 => Self::End {
                 crew,
                 task: TaskId::from_word(a),
+                ending: match b {
+                    0 => Ending::Cancelled,
+                    1 => Ending::DeadlinePassed,
+                    _ => return None,
+                },
             },
             4 => Self::Signal {
                 crew,
@@ -241,9 +292,14 @@ mod tests {
             one_shot: true,
             pinned: true,
             max_jobs: 1,
-            memory_limit: 2,
+            limits: WorkerLimits {
+                memory: 2,
+                memory_growth: 9,
+                cpu_nanos: 10,
+                grace_nanos: 11,
+            },
             initializer: Some([3, 4]),
-            setup: [5, 6, 7],
+            setup: [5, 6, 7, 8],
             tags: 8,
         };
         let task = TaskId {
@@ -260,7 +316,11 @@ mod tests {
                 crew: 2,
                 kill: true,
             },
-            Request::Cancel { crew: 3, task },
+            Request::End {
+                crew: 3,
+                task,
+                ending: Ending::DeadlinePassed,
+            },
             Request::Signal {
                 crew: 4,
                 worker: WorkerIndex(2),

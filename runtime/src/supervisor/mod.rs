@@ -20,17 +20,18 @@ mod message;
 mod registry;
 mod verdict;
 mod watch;
+mod worker;
 
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
 pub(crate) use crate::sys::lock;
-use crew::{Birthright, Crew};
+use crew::{Birthright, Crew, Stop};
 pub(crate) use family::{Family, random};
 pub(crate) use link::{Link, SUPERVISOR_GONE, ThisProcess};
+pub(crate) use message::{Ending, Request, Terms, WorkerLimits, tag_of};
 use message::{MESSAGE_LEN, Reply, Step};
-pub(crate) use message::{Request, Terms, tag_of};
 use registry::Registry;
 
 use crate::board::{Board, Layout};
@@ -184,12 +185,13 @@ impl Supervisor {
             Request::Join { root_pid } => Some(self.join(root_pid, received.fds)),
             Request::Stop { crew, kill } => {
                 self.stop_asked = Some(crew);
-                self.with_crew(crew, |crew| crew.stop(kill));
+                let stop = if kill { Stop::Terminate } else { Stop::Leave };
+                self.with_crew(crew, |crew| crew.stop(stop));
                 self.answer_stop();
                 None
             }
-            Request::Cancel { crew, task } => {
-                self.with_crew(crew, |crew| crew.cancel(task));
+            Request::End { crew, task, ending } => {
+                self.with_crew(crew, |crew| crew.end(task, ending));
                 Some(Reply::OK)
             }
             Request::Signal {
@@ -271,7 +273,7 @@ impl Supervisor {
                     .map_err(|error| Reply::failed(Step::Fork, &error))
             });
         if filled.is_err() {
-            crew.stop(true);
+            crew.stop(Stop::Kill);
         }
         self.crews.push(crew);
         filled.err().unwrap_or(Reply::OK)
@@ -347,7 +349,7 @@ impl Supervisor {
     /// The program is gone: nothing of it may remain that can be killed.
     fn end_all(&mut self) {
         for crew in &mut self.crews {
-            crew.stop(true);
+            crew.stop(Stop::Kill);
         }
         // With their descriptors, so that there is room for those that the list of children takes.
         self.crews.clear();

@@ -17,9 +17,16 @@ pub(super) enum Cause {
     TimedOut,
     MemoryExceeded,
     Cancelled,
+    /// The whole map's.
+    DeadlinePassed,
 }
 
 impl Cause {
+    /// Whether the program wants no other try.
+    fn is_final(self) -> bool {
+        matches!(self, Self::Cancelled | Self::DeadlinePassed)
+    }
+
     /// What a raw status of `waitpid(2)` says.
     pub(super) fn of_status(status: i32) -> Self {
         let signal = status & 0x7f;
@@ -42,6 +49,7 @@ impl fmt::Display for Cause {
             Self::TimedOut => f.write_str("ran too long"),
             Self::MemoryExceeded => f.write_str("used too much memory"),
             Self::Cancelled => f.write_str("cancelled"),
+            Self::DeadlinePassed => f.write_str("ended by a deadline"),
         }
     }
 }
@@ -133,7 +141,7 @@ impl Death<'_> {
         progress.guard.clear();
         if is_blamed && done < n_items {
             let attempt = progress.attempt.load(Ordering::Relaxed);
-            if attempt < row.retries.load(Ordering::Relaxed) && self.cause != Cause::Cancelled {
+            if attempt < row.retries.load(Ordering::Relaxed) && !self.cause.is_final() {
                 progress.attempt.store(attempt + 1, Ordering::Relaxed);
                 burial = Burial::ToBeTriedAgain {
                     attempt: attempt + 1,
@@ -167,6 +175,7 @@ impl Death<'_> {
             Cause::TimedOut => (FaultKind::TimedOut, 0),
             Cause::MemoryExceeded => (FaultKind::MemoryExceeded, 0),
             Cause::Cancelled => (FaultKind::Cancelled, 0),
+            Cause::DeadlinePassed => (FaultKind::DeadlinePassed, 0),
         };
         Fault {
             item,

@@ -3,18 +3,25 @@
 //! The clock of an item starts when it is first seen to be running. So a worker need not read the clock for
 //! every item, cannot lie about it, and may be stopped; an item never has less than its time, and more by at
 //! most one look: an eighth of the limit, 50 ms at the most.
+//!
+//! Memory is looked at when a worker could next be beyond its limit if it touched fresh pages as fast as any can: rarely
+//! while it has little, every millisecond when it is close. No limit of the kernel's means the same (`RLIMIT_DATA`
+//! counts what is reserved and fails the allocation, a memory cgroup needs rights), so this one is kept by looking.
+//!
+//! CPU time is that of all threads of the worker since the item was first seen.
 
 use crate::board::{Board, Ordering, State, TaskId, TaskRow, Try, WorkerIndex, fence};
 use crate::sys;
 
-use super::crew::Worker;
+use super::message::WorkerLimits;
 use super::verdict::Cause;
+use super::worker::Worker;
 
 const MILLISECOND: u64 = 1_000_000;
 const SHORTEST_LOOK: u64 = MILLISECOND;
 const LONGEST_LOOK: u64 = 50 * MILLISECOND;
-/// At full speed a process touches fresh memory at about two bytes a nanosecond.
-const MEMORY_LOOK: u64 = 4 * MILLISECOND;
+/// In bytes a nanosecond: fresh huge pages, from two processors. Ordinary ones come at about two.
+const FASTEST_GROWTH: u64 = 16;
 
 /// The item that a worker was last seen at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,20 +29,22 @@ pub(super) struct Sight {
     task: TaskId,
     this_try: Try,
     since: u64,
+    /// What the worker had used by then.
+    cpu_nanos: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Watch {
-    memory_limit: u64,
+    limits: WorkerLimits,
     next_look: Option<u64>,
     /// Looks in a row at which no item with a limit ran.
     n_vain: u32,
 }
 
 impl Watch {
-    pub(super) fn new(memory_limit: u64) -> Self {
+    pub(super) fn new(limits: WorkerLimits) -> Self {
         Self {
-            memory_limit,
+            limits,
             next_look: None,
             n_vain: 0,
         }
@@ -55,7 +64,7 @@ impl Watch {
         self.next_look.is_some_and(|at| at <= now)
     }
 
-    /// Kills whoever is over a limit, and settles when to look next: never again, where all is idle.
+    /// Ends whoever is over a limit, and settles when to look next: never again, where all is idle.
     pub(super) fn look<'w>(
         &mut self,
         board: &Board,
@@ -64,7 +73,24 @@ impl Watch {
     ) {
         let mut next = None;
         let mut not_later = |at: u64| next = Some(next.map_or(at, |next: u64| next.min(at)));
+        let WorkerLimits {
+            memory: memory_limit,
+            cpu_nanos: cpu_limit,
+            grace_nanos: grace,
+            ..
+        } = self.limits;
         for (index, worker) in workers {
+            if let Some(cause) = worker.ended_for() {
+                if memory_limit > 0 && worker.kill_at().is_some() {
+                    // Its grace is for tidying up, not for growing on.
+                    let used = memory_of(worker.pid, memory_limit);
+                    if used > memory_limit + memory_limit / 4 {
+                        worker.kill(cause);
+                    }
+                    not_later(now + SHORTEST_LOOK);
+                }
+                continue;
+            }
             let Some(running) = Running::of(board, index) else {
                 worker.sight = None;
                 continue;
@@ -79,6 +105,11 @@ impl Watch {
                     task: running.task,
                     this_try: running.this_try,
                     since: now,
+                    cpu_nanos: if cpu_limit > 0 {
+                        cpu_nanos_of(worker.pid)
+                    } else {
+                        0
+                    },
                 },
             };
             worker.sight = Some(sight);
@@ -86,23 +117,37 @@ impl Watch {
             if timeout > 0 {
                 let deadline = sight.since.saturating_add(timeout);
                 if deadline <= now {
-                    worker.end(&running, Cause::TimedOut);
+                    worker.end(&running, Cause::TimedOut, grace);
                     continue;
                 }
                 not_later(deadline.min(now + (timeout / 8).clamp(SHORTEST_LOOK, LONGEST_LOOK)));
             }
-            if self.memory_limit > 0 {
-                if is_over_memory(worker.pid, self.memory_limit) {
-                    worker.end(&running, Cause::MemoryExceeded);
+            if cpu_limit > 0 {
+                let used = cpu_nanos_of(worker.pid).saturating_sub(sight.cpu_nanos);
+                if used >= cpu_limit {
+                    worker.end(&running, Cause::Signal(sys::SIGXCPU), grace);
                     continue;
                 }
-                not_later(now + MEMORY_LOOK);
+                // It may have several threads.
+                not_later(now + ((cpu_limit - used) / 2).clamp(SHORTEST_LOOK, LONGEST_LOOK));
+            }
+            if memory_limit > 0 {
+                let used = memory_of(worker.pid, memory_limit);
+                if used > memory_limit {
+                    worker.end(&running, Cause::MemoryExceeded, grace);
+                    continue;
+                }
+                not_later(now + time_to_touch(memory_limit - used));
             }
         }
         self.n_vain = if next.is_some() { 0 } else { self.n_vain + 1 };
         if next.is_none() && !board.is_idle() {
             // Tasks wait, or run without a limit: those with one may come next, sooner rather than later.
-            next = Some(now + (SHORTEST_LOOK << self.n_vain.min(6)).min(LONGEST_LOOK));
+            let longest = match memory_limit {
+                0 => LONGEST_LOOK,
+                limit => time_to_touch(limit),
+            };
+            next = Some(now + (SHORTEST_LOOK << self.n_vain.min(6)).min(longest));
         }
         if next.is_none() {
             board.header().watched.store(0, Ordering::SeqCst);
@@ -139,8 +184,24 @@ impl<'board> Running<'board> {
     }
 }
 
-/// The cheap figure counts pages that are shared copy-on-write too; the exact one decides.
-fn is_over_memory(pid: u32, limit: u64) -> bool {
-    sys::resident_anonymous(pid).is_ok_and(|bytes| bytes > limit)
-        && sys::private_memory(pid).is_ok_and(|bytes| bytes > limit)
+/// How soon a worker may have so many bytes more.
+fn time_to_touch(bytes: u64) -> u64 {
+    (bytes / FASTEST_GROWTH).clamp(SHORTEST_LOOK, LONGEST_LOOK)
+}
+
+/// Private bytes. The cheap figure counts pages that are shared copy-on-write too; beyond the limit the exact one
+/// decides. One that cannot be read may well be at the limit.
+fn memory_of(pid: u32, limit: u64) -> u64 {
+    let used = sys::resident_anonymous(pid).and_then(|bytes| {
+        if bytes > limit {
+            sys::private_memory(pid)
+        } else {
+            Ok(bytes)
+        }
+    });
+    used.unwrap_or(limit)
+}
+
+fn cpu_nanos_of(pid: u32) -> u64 {
+    sys::cpu_of(pid).map_or(0, |time| time.as_nanos() as u64)
 }

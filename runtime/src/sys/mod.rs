@@ -21,6 +21,7 @@ mod cores;
 mod per_process;
 
 pub(crate) use clock::{cpu_of, monotonic_nanos};
+pub(crate) use confinement::Confinement;
 pub(crate) use context::Context;
 pub(crate) use cores::n_cores;
 pub(crate) use crash::{PanicReport, WordsBuffer, take_panic};
@@ -30,7 +31,9 @@ pub(crate) use identity::{identity, is_alive, pid};
 pub(crate) use memory::{Mapping, memfd, page_size};
 pub(crate) use memory_limits::{available_memory, total_memory};
 pub(crate) use per_process::{PerProcess, lock};
-pub(crate) use pidfd::{Ended, Pidfd, SIGKILL, SIGTERM, exit_status, signal_name};
+pub(crate) use pidfd::{
+    Ended, Pidfd, SIGCONT, SIGKILL, SIGTERM, SIGXCPU, exit_status, signal_name,
+};
 pub(crate) use poll::PollSet;
 pub(crate) use process::{Forked, OneThread, exit_now, parent_pid};
 pub(crate) use socket::Channel;

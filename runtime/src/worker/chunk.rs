@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::fault::write_fault;
+use super::job_index;
 use crate::argument::ByValue;
 use crate::board::{
     AtomicU64, Board, Fault, FaultKind, Log, Ordering, Room, Span, TaskId, TaskRow, Try,
@@ -25,6 +26,8 @@ pub struct Chunk<'board> {
     task: TaskId,
     room: Span,
     n_items: u32,
+    /// Of the whole map, of the task's first item.
+    first_index: u64,
     next: u32,
     rest: Decoder<'board>,
     /// Where in the input the present item begins, for a second try.
@@ -65,6 +68,7 @@ impl<'board> Chunk<'board> {
             task,
             room: Span::new(load(&row.room_offset), load(&row.room_len)),
             n_items: row.n_items.load(Ordering::Relaxed),
+            first_index: load(&row.first_index),
             next: row.progress.done.load(Ordering::Relaxed),
             rest: input,
             item: 0,
@@ -142,6 +146,7 @@ impl<'board> Chunk<'board> {
             return false;
         }
         self.quota -= 1;
+        job_index::set(self.first_index.saturating_add(u64::from(self.next)));
         // Release, like every store of the progress: the supervisor of a dead worker reads it.
         progress.started.store(self.next + 1, Ordering::Release);
         self.item = self.rest.position();
@@ -265,7 +270,7 @@ impl<'board> Chunk<'board> {
     /// The present item ends here, unless the supervisor has ended it already.
     fn lower_guard(&self) {
         if self.guarded && !self.row.progress.guard.lower(self.this_try()) {
-            wait_for_the_end();
+            end_as_condemned();
         }
     }
 
@@ -360,8 +365,11 @@ impl fmt::Debug for Chunk<'_> {
     }
 }
 
-/// The supervisor has settled this item's verdict and is about to kill this process.
-fn wait_for_the_end() -> ! {
+/// The supervisor has settled this item's verdict: this process is to be killed, at once or after a grace in which it
+/// has nothing left to do.
+fn end_as_condemned() -> ! {
+    sys::process::kill_self();
+    // Where that is refused, by a filter of system calls, the supervisor's signal comes.
     loop {
         std::thread::sleep(Duration::from_secs(1));
     }

@@ -16,18 +16,23 @@
 
 mod chunk;
 mod fault;
+mod growth;
+mod job_index;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 pub use chunk::Chunk;
 pub(crate) use fault::write_fault;
+pub use job_index::job_index;
+
+use growth::Growth;
 
 use crate::board::{Board, Ordering, Phase, Span, TaskId, WorkerIndex, WorkerRecord};
 use crate::codec::{CodecError, Decoder};
 use crate::job::Shim;
 use crate::supervisor::Terms;
-use crate::sys::{self, Context, PanicReport};
+use crate::sys::{self, Confinement, Context, PanicReport};
 
 /// How long an idle worker sleeps before it looks whether its supervisor is still there.
 const LIVENESS: Duration = Duration::from_secs(1);
@@ -40,6 +45,7 @@ pub(crate) struct Birth<'board> {
     pub(crate) terms: Terms,
     pub(crate) context: &'board Context,
     pub(crate) name: &'board str,
+    pub(crate) confinement: &'board Confinement,
     pub(crate) supervisor_pid: u32,
     pub(crate) file_limit: sys::Rlimit,
     /// Whether the supervisor is a fork of the program, with all its memory.
@@ -54,6 +60,8 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
     let Some(record) = birth.board.worker(birth.index) else {
         sys::exit_now(1)
     };
+    // A fork of a program that is itself a worker has that one's.
+    job_index::set(job_index::NONE);
     if let Err(words) = set_up(birth, record) {
         record.words.write(&words);
         record.set_phase(Phase::Failed);
@@ -66,12 +74,14 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
         u64::MAX
     };
     let (mut exit_code, mut has_worked) = (0, false);
-    while quota > 0 {
+    let mut growth = Growth::new(birth.terms.limits.memory_growth);
+    while quota > 0 && !growth.is_beyond_limit() {
         let Some(task) = wait_for_task(birth, record, has_worked) else {
             break;
         };
         has_worked = true;
         let panicked = work(birth, record, task, &mut quota);
+        growth.look();
         if birth.terms.one_shot {
             exit_code = if panicked { EXIT_PANICKED } else { 0 };
             break;
@@ -106,6 +116,11 @@ fn set_up(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
     sys::crash::install(words).map_err(|e| failed("make a stack for signal handlers", e))?;
     sys::crash::install_panic_hook();
     sys::crash::install_exit_hook().map_err(|e| failed("be told of `exit`", e))?;
+    // Last: what it takes away is wanted above.
+    birth
+        .confinement
+        .apply()
+        .map_err(|(doing, error)| failed(&doing, error))?;
     initialize(birth, record)
 }
 
@@ -124,8 +139,9 @@ fn initialize(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
     let Some([shim, job]) = birth.terms.initializer else {
         return Ok(());
     };
-    let [context_len, name_len, args_len] = birth.terms.setup;
-    let start = birth.board.layout().setup().offset + context_len + name_len;
+    let [context_len, name_len, confinement_len, args_len] = birth.terms.setup;
+    let before_args = context_len + name_len + confinement_len;
+    let start = birth.board.layout().setup().offset + before_args;
     let args = birth
         .board
         .input(Span::new(start, args_len))
@@ -218,6 +234,7 @@ fn work(birth: &Birth<'_>, record: &WorkerRecord, task: TaskId, quota: &mut u64)
         is_over = chunk.is_over();
     }
     let busy = sys::monotonic_nanos().saturating_sub(started);
+    job_index::set(job_index::NONE);
     row.progress.busy_nanos.fetch_add(busy, Ordering::Relaxed);
     record.busy_nanos.fetch_add(busy, Ordering::Relaxed);
     record

@@ -18,6 +18,7 @@ pub(crate) mod process;
 pub(crate) mod stdio;
 pub(crate) mod usage;
 
+pub(crate) mod confinement;
 pub(crate) mod context;
 pub(crate) mod crash;
 pub(crate) mod signals;

@@ -34,6 +34,10 @@ use super::process::pid;
 
 /// Asks a process to end.
 pub(crate) const SIGTERM: i32 = libc::SIGTERM;
+/// Has a stopped process go on.
+pub(crate) const SIGCONT: i32 = libc::SIGCONT;
+/// Tells a process that it has used up its processor time.
+pub(crate) const SIGXCPU: i32 = libc::SIGXCPU;
 /// Ends a process.
 pub(crate) const SIGKILL: i32 = libc::SIGKILL;
 

@@ -102,6 +102,11 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Ends this process as [`Pidfd::kill`](super::pidfd::Pidfd::kill) from outside would.
+pub(crate) fn kill_self() {
+    let _refused_only_by_a_filter = nix::sys::signal::raise(Signal::SIGKILL);
+}
+
 /// The id of the process that is now the parent; 0 if it is not visible in this pid namespace.
 pub(crate) fn parent_pid() -> u32 {
     getppid().as_raw().unsigned_abs()

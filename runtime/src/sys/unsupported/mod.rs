@@ -13,6 +13,7 @@
 
 #![expect(unsafe_code, reason = "functions that are unsafe on Linux are so here")]
 
+pub(crate) mod confinement;
 pub(crate) mod context;
 pub(crate) mod crash;
 pub(crate) mod start;
@@ -258,6 +259,8 @@ pub(crate) mod pidfd {
 
     pub(crate) const SIGTERM: i32 = 15;
     pub(crate) const SIGKILL: i32 = 9;
+    pub(crate) const SIGCONT: i32 = 18;
+    pub(crate) const SIGXCPU: i32 = 24;
 
     #[derive(Debug)]
     pub(crate) struct Pidfd(Fd);
@@ -358,6 +361,8 @@ pub(crate) mod process {
     pub(crate) fn exit_now(code: i32) -> ! {
         std::process::exit(code)
     }
+
+    pub(crate) fn kill_self() {}
 
     pub(crate) fn parent_pid() -> u32 {
         0

@@ -1,0 +1,137 @@
+//! What one call may say beside its job and its items.
+
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// What a map is told beside its job and items: for [`Pool::map_with`](crate::Pool::map_with) and
+/// [`Pool::map_each_with`](crate::Pool::map_each_with); [`pool_map!`](crate::pool_map) takes the same by name.
+///
+/// What is left out is as the job's attribute says, else as the pool was built.
+///
+/// ```
+/// use std::time::Duration;
+/// use procession::{MapOptions, Pool, job, process_job};
+///
+/// #[process_job]
+/// fn square(x: u64) -> u64 { x * x }
+///
+/// let options = MapOptions::NONE
+///     .chunk_size(2)
+///     .timeout(Duration::from_secs(1))
+///     .deadline(Duration::from_secs(60))
+///     .retries(1);
+/// assert_eq!(Pool::new(2)?.map_with(job!(square), 0..4, options)?, [0, 1, 4, 9]);
+/// # Ok::<(), procession::Error>(())
+/// ```
+#[must_use = "options do nothing by themselves: give them to a map"]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MapOptions {
+    pub(super) chunk_size: Option<usize>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) deadline: Option<Duration>,
+    pub(super) retries: Option<u32>,
+}
+
+impl MapOptions {
+    /// Nothing said.
+    ///
+    /// ```
+    /// assert_eq!(procession::MapOptions::NONE, procession::MapOptions::default());
+    /// ```
+    pub const NONE: Self = Self {
+        chunk_size: None,
+        timeout: None,
+        deadline: None,
+        retries: None,
+    };
+
+    /// So many items are handed out at a time, where the pool would otherwise choose by itself.
+    ///
+    /// ```
+    /// use procession::{MapOptions, Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn pid() -> u32 { std::process::id() }
+    ///
+    /// let pids = Pool::new(2)?.map_with(job!(pid), [(); 4], MapOptions::NONE.chunk_size(4))?;
+    /// assert_eq!(pids, [pids[0]; 4], "one worker did them all");
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn chunk_size(mut self, n_items: usize) -> Self {
+        self.chunk_size = Some(n_items);
+        self
+    }
+
+    /// How long one item may take before its worker is ended.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use procession::{JobError, MapOptions, Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn forever() { loop { std::thread::park() } }
+    ///
+    /// let limit = Duration::from_millis(20);
+    /// let verdicts = Pool::new(1)?.map_each_with(job!(forever), [()], MapOptions::NONE.timeout(limit))?;
+    /// assert_eq!(verdicts, [Err(JobError::TimedOut { limit })]);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// How long the whole map may take, from the call on.
+    ///
+    /// When it has passed, items that have not begun are cancelled, and those that run are ended with their workers. A
+    /// map then fails with [`JobError::TimedOut`](crate::JobError::TimedOut) at the first item without a result; one that
+    /// asks for each verdict has `TimedOut` for items that ran and [`JobError::Cancelled`](crate::JobError::Cancelled) for
+    /// those that had not begun, also for those that the iterator would still have given, where its
+    /// [`size_hint`](Iterator::size_hint) has an end. While the iterator itself is waited for, nothing is ended.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use procession::{JobError, MapOptions, Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn forever(_n: u32) { loop { std::thread::park() } }
+    ///
+    /// let limit = Duration::from_millis(50);
+    /// let verdicts = Pool::new(1)?.map_each_with(job!(forever), 0..3, MapOptions::NONE.deadline(limit))?;
+    /// assert_eq!(verdicts[0], Err(JobError::TimedOut { limit }));
+    /// assert_eq!(verdicts[1..], [Err(JobError::Cancelled), Err(JobError::Cancelled)]);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.deadline = Some(limit);
+        self
+    }
+
+    /// How often an item that failed (a panic, a death, a time-out) is tried again.
+    ///
+    /// ```
+    /// use procession::{MapOptions, Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn fails() { panic!("each time") }
+    ///
+    /// assert!(Pool::new(1)?.map_with(job!(fails), [()], MapOptions::NONE.retries(2)).is_err());
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn retries(mut self, n_retries: u32) -> Self {
+        self.retries = Some(n_retries);
+        self
+    }
+
+    pub(super) fn refuse_nothing(&self) -> Result<(), Error> {
+        let refuse = |what: &str| Err(Error::invalid_input(what));
+        if self.chunk_size == Some(0) {
+            return refuse("a `chunk_size` of 0 holds no item: give at least 1, or leave it out");
+        }
+        if self.deadline == Some(Duration::ZERO) {
+            return refuse("a `deadline` of 0 would cancel every item; leave it out for no limit");
+        }
+        Ok(())
+    }
+}
