@@ -44,7 +44,7 @@ impl Table {
 
     fn add(&mut self, path: &Path, verdict: &'static str, why: String) {
         let script = match path.strip_prefix(&self.folder) {
-            Ok(below) if below != "" => below,
+            Ok(below) if !below.as_os_str().is_empty() => below,
             _ => path,
         };
         self.rows.push(Row {
