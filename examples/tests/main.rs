@@ -4,6 +4,7 @@ mod watchdog;
 
 mod checksum;
 mod compare;
+mod judge;
 mod lock;
 mod mandelbrot;
 mod pool;
