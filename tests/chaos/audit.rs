@@ -210,10 +210,7 @@ impl Audit {
         assert!(runs.is_empty(), "nobody sent these: {runs:?}");
         let lost = self.lost.into_inner().expect("no panic");
         let lost_to = |what| lost.get(what).copied().unwrap_or(0);
-        for (what, n_faults) in [
-            (TO_SIGNALS, faults.n_fatal()),
-            (TO_STOPS, faults.n_stops()),
-        ] {
+        for (what, n_faults) in [(TO_SIGNALS, faults.n_fatal()), (TO_STOPS, faults.n_stops())] {
             let n_lost = lost_to(what);
             assert!(
                 n_lost <= n_faults,

@@ -40,7 +40,7 @@ enum Ending {
 impl Shape {
     fn draw(random: &mut Random) -> Self {
         let has_time_limit = random.percent(30);
-        let micros = random.pick(&[300, 1000, 3000, 10_000]);
+        let mean_pause = Duration::from_micros(random.pick(&[300, 1000, 3000, 6000]));
         Self {
             n_workers: random.pick(&[1, 2, 2, 3, 4, 8]),
             n_threads: 1 + random.below(3),
@@ -54,7 +54,7 @@ impl Shape {
                 Ending::DropBusy,
             ]),
             weather: Weather {
-                mean_pause: Duration::from_micros(micros),
+                mean_pause,
                 n_strikes: 5 + random.below(70),
                 kills_supervisor: random.percent(15),
                 stops_supervisor: random.percent(30),
@@ -226,7 +226,13 @@ impl Round<'_> {
     }
 
     fn map_squares(&self, pool: &Pool, random: &mut Random) {
-        let n = random.below(30_000);
+        // A worker that is replaced after a few jobs is forked for each few of these.
+        let most = if self.shape.max_jobs.is_some() {
+            1000
+        } else {
+            30_000
+        };
+        let n = random.below(most);
         match pool.map_each(job!(square), 0..n) {
             Ok(verdicts) => {
                 assert_eq!(verdicts.len() as u64, n);
