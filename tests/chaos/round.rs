@@ -190,7 +190,7 @@ impl Round<'_> {
     fn map_each(&self, pool: &Pool, random: &mut Random) {
         let (terms, n) = (self.shape.terms(), random.below(120));
         let errands = self.errands(n, terms, random);
-        let items = errands.iter().cloned();
+        let items = errands.iter().map(Errand::with_input);
         if random.percent(50) {
             match pool.map_each(job!(digest), items) {
                 Ok(verdicts) => self.judge_all(&errands, terms, verdicts, Errand::digest),
@@ -252,7 +252,7 @@ impl Round<'_> {
         };
         let n = random.below(150);
         let errands = self.errands(n, terms, random);
-        let items = errands.iter().cloned();
+        let items = errands.iter().map(Errand::with_input);
         let (retries, chunk_size) = (terms.retries, random.pick(&[1, 2, 7, 50, 1000]));
         let mapped = pool_map!(in pool, digest, items, chunk_size = chunk_size, retries = retries);
         match mapped {
@@ -286,7 +286,7 @@ impl Round<'_> {
         };
         let mut handles = Vec::new();
         for errand in &errands {
-            match pool.submit(job!(stretch), errand.clone()) {
+            match pool.submit(job!(stretch), errand.with_input()) {
                 Ok(handle) => handles.push((errand, handle)),
                 Err(error) => self.fail(std::slice::from_ref(errand), terms, &error),
             }
@@ -336,7 +336,7 @@ impl Round<'_> {
         let errands = self.errands(n, terms, random);
         let spawned = errands
             .into_iter()
-            .map(|errand| (spawn!(digest(errand.clone())), errand));
+            .map(|errand| (spawn!(digest(errand.clone(), errand.input.clone())), errand));
         for (process, errand) in spawned.collect::<Vec<_>>() {
             let process = match process {
                 Ok(process) => process,
@@ -392,7 +392,7 @@ impl Round<'_> {
         let n = random.below(200);
         let mut handles = Vec::new();
         for errand in self.errands(n, terms, random) {
-            match pool.submit(job!(stretch), errand.clone()) {
+            match pool.submit(job!(stretch), errand.with_input()) {
                 Ok(handle) => handles.push((errand, handle)),
                 Err(error) => self.fail(&[errand], terms, &error),
             }

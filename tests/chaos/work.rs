@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
+use std::hash::{DefaultHasher, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -17,8 +18,10 @@ pub(crate) struct Errand {
     pub(crate) ledger: PathBuf,
     pub(crate) micros: u64,
     pub(crate) end: End,
-    pub(crate) input: Vec<u8>,
     pub(crate) output_len: usize,
+    /// Travels beside the rest, as plain bytes.
+    #[serde(skip)]
+    pub(crate) input: Vec<u8>,
 }
 
 /// How the job ends if nobody ends it.
@@ -106,34 +109,47 @@ impl Errand {
         self.end.meet();
     }
 
+    /// Arguments for a job.
+    pub(crate) fn with_input(&self) -> (Self, Vec<u8>) {
+        (self.clone(), self.input.clone())
+    }
+
     /// What [`digest`] gives.
     pub(crate) fn digest(&self) -> u64 {
-        let begin = u64::from(self.number) ^ 0xcbf2_9ce4_8422_2325;
-        self.input.iter().fold(begin, |hash, &byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+        digest_of(self.number, &self.input)
     }
 
     /// What [`stretch`] gives.
     pub(crate) fn stretched(&self) -> Vec<u8> {
-        let pattern = self.digest().to_le_bytes();
-        let pattern = pattern.iter().cycle();
-        pattern.take(self.output_len).copied().collect()
+        stretched_to(self.output_len, self.digest())
     }
+}
+
+fn digest_of(number: u32, input: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u32(number);
+    hasher.write(input);
+    hasher.finish()
+}
+
+fn stretched_to(len: usize, digest: u64) -> Vec<u8> {
+    let mut bytes = digest.to_le_bytes().repeat(len.div_ceil(8));
+    bytes.truncate(len);
+    bytes
 }
 
 /// A result of fixed size.
 #[process_job]
-pub(crate) fn digest(errand: Errand) -> u64 {
+pub(crate) fn digest(errand: Errand, input: Vec<u8>) -> u64 {
     errand.run();
-    errand.digest()
+    digest_of(errand.number, &input)
 }
 
 /// A result of any size.
 #[process_job]
-pub(crate) fn stretch(errand: &Errand) -> Vec<u8> {
+pub(crate) fn stretch(errand: &Errand, input: &[u8]) -> Vec<u8> {
     errand.run();
-    errand.stretched()
+    stretched_to(errand.output_len, digest_of(errand.number, input))
 }
 
 /// Thousands of these are one task: kills come between items, while claiming and while nothing is to be done.
