@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use procession::{ErrorKind, JobError, JobHandle, Pool, job, pool_map, spawn};
 use procession_tests::processes::Signal;
-use procession_tests::{begin_as, supervisor_pid};
+use procession_tests::{begin_as, supervisor_pid, wait_for};
 
 use crate::audit::{Audit, Terms, Totals};
 use crate::faults::{Faults, TIME_LIMIT, Weather, strike};
@@ -25,6 +25,8 @@ struct Shape {
     retries: u32,
     max_jobs: Option<u64>,
     ending: Ending,
+    /// The strikes are over before the pool is ended.
+    ends_calmly: bool,
     weather: Weather,
 }
 
@@ -53,6 +55,7 @@ impl Shape {
                 Ending::Drop,
                 Ending::DropBusy,
             ]),
+            ends_calmly: random.percent(50),
             weather: Weather {
                 mean_pause,
                 n_strikes: 5 + random.below(70),
@@ -119,7 +122,7 @@ impl Round<'_> {
         std::thread::scope(|scope| {
             let mut strikers = random.fork();
             let (is_over, weather) = (&is_over, self.shape.weather);
-            scope.spawn(move || {
+            let striker = scope.spawn(move || {
                 strike(supervisor, weather, &mut strikers, self.faults, is_over);
             });
             let over = Over(is_over);
@@ -130,8 +133,32 @@ impl Round<'_> {
                     scope.spawn(move || self.work(pool, random));
                 }
             });
-            self.end(pool, random);
-            drop(over);
+            if self.shape.ends_calmly {
+                drop(over);
+                striker.join().expect("it does not panic");
+                self.is_whole_again(&pool);
+                self.end(pool, random);
+            } else {
+                self.end(pool, random);
+                drop(over);
+            }
+        });
+    }
+
+    /// Every worker that died has been replaced, unless the pool says why it cannot be.
+    fn is_whole_again(&self, pool: &Pool) {
+        let is_lost = || match pool.map_each(job!(square), [7]) {
+            Ok(verdicts) => {
+                self.audit.judge_square(7, &verdicts[0], self.faults);
+                verdicts[0].is_err()
+            }
+            Err(error) => {
+                self.audit.judge_failure(&error, self.faults);
+                true
+            }
+        };
+        wait_for("all workers to be there again", || {
+            pool.pids().len() == self.shape.n_workers || is_lost()
         });
     }
 
