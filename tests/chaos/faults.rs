@@ -23,7 +23,7 @@ pub(crate) struct Faults {
 }
 
 /// Of an item, where there is one: enough that an item which nobody stops never comes near it.
-pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(1);
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// End a process that has its default dispositions.
 const FATAL: [Signal; 10] = [

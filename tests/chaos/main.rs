@@ -31,7 +31,7 @@ use std::time::{Duration, Instant, SystemTime};
 use random::Random;
 
 /// What a run without wishes injects.
-const N_FAULTS: u64 = 3000;
+const N_FAULTS: u64 = 2000;
 
 #[test]
 fn a_seeded_storm_loses_nothing_that_no_fault_explains() {
