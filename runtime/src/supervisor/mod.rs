@@ -342,3 +342,6 @@ impl Supervisor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
