@@ -96,6 +96,9 @@ mod codec;
 mod dispatch;
 mod error;
 mod fingerprint;
+#[cfg(all(any(test, fuzzing), target_os = "linux", not(procession_unsupported)))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod job;
 mod macros;
 mod memory;

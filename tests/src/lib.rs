@@ -14,6 +14,7 @@ mod victim;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -43,8 +44,13 @@ pub struct Test {
 
 /// Begins a test: waits for its turn, starts the watchdog and notes what is there.
 pub fn begin() -> Test {
+    begin_as(std::thread::current().name().unwrap_or("a test"))
+}
+
+/// As [`begin`], under a name of its own, for one of many in a test.
+pub fn begin_as(name: &str) -> Test {
     let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let watchdog = Watchdog::start(PATIENCE);
+    let watchdog = Watchdog::start(name, PATIENCE);
     Test {
         before: Belongings::settled(),
         watchdog,
@@ -55,7 +61,7 @@ pub fn begin() -> Test {
 /// As [`begin`], for a test of the default pool, which stays until the program ends.
 pub fn begin_with_default_pool() -> Test {
     let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let watchdog = Watchdog::start(PATIENCE);
+    let watchdog = Watchdog::start("a test of the default pool", PATIENCE);
     procession::pool_map!(nothing, [()]).expect("a default pool");
     Test {
         before: Belongings::settled(),
@@ -92,12 +98,13 @@ struct Watchdog {
 }
 
 impl Watchdog {
-    fn start(patience: Duration) -> Self {
-        let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    fn start(name: &str, patience: Duration) -> Self {
+        let name = name.to_owned();
         let (stop, stopped) = channel::<()>();
         let thread = std::thread::spawn(move || {
             if stopped.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
-                eprintln!("{name} hangs: {patience:?} have passed");
+                // Past the harness, which would keep it and be aborted with it.
+                let _ = writeln!(std::io::stderr(), "{name} hangs: {patience:?} have passed");
                 std::process::abort();
             }
         });
@@ -126,6 +133,8 @@ impl Drop for Watchdog {
 struct Belongings {
     /// Below this program and below its supervisor, by name.
     processes: BTreeMap<String, usize>,
+    /// Children of these two that have ended and were not reaped.
+    zombies: usize,
     /// What they point to, without the numbers in it.
     descriptors: BTreeMap<String, usize>,
     /// Shared mappings without a name in the file system.
@@ -166,6 +175,7 @@ impl Belongings {
         let maps = fs::read_to_string("/proc/self/maps").expect("/proc");
         Self {
             processes,
+            zombies: processes::zombies_of(supervisor) + processes::zombies_of(std::process::id()),
             descriptors,
             mappings: maps.matches("memfd:").count(),
         }
@@ -179,6 +189,7 @@ impl Belongings {
         fits(&self.processes, &other.processes)
             && fits(&self.descriptors, &other.descriptors)
             && self.mappings <= other.mappings
+            && self.zombies <= other.zombies
     }
 }
 

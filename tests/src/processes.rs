@@ -36,6 +36,17 @@ pub fn below(pid: u32) -> Vec<u32> {
     found
 }
 
+/// How many children of `pid` have ended and were not reaped.
+pub fn zombies_of(pid: u32) -> usize {
+    let is_one = |stat: &Stat| stat.parent == pid && stat.has_ended();
+    fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|entry| Stat::of(entry.file_name().to_str()?.parse().ok()?))
+        .filter(is_one)
+        .count()
+}
+
 /// All processes that run and were started with `variable` (`NAME=value`) in their environment, and all forked from
 /// them, whoever their parent is by now.
 pub fn started_with(variable: &str) -> Vec<u32> {

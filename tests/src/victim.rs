@@ -104,7 +104,7 @@ impl Victim {
                 .map(|_| String::from_utf8_lossy(&text).into_owned())
         });
         let pid = self.pid();
-        let hang = crate::Watchdog::start(PATIENCE - MOMENTS);
+        let hang = crate::Watchdog::start("a program", PATIENCE - MOMENTS);
         let mut output = Vec::new();
         self.output.read_to_end(&mut output).expect("a pipe");
         let started = Instant::now();

@@ -121,6 +121,44 @@ fn terminate_with_a_full_queue() {
 }
 
 #[test]
+fn terminate_with_ten_thousand_queued_jobs() {
+    let _test = begin();
+    let tally = Tally::new();
+    let pool = Pool::new(2).unwrap();
+    let handles: Vec<_> = (0..10_000)
+        .map(|_| pool.submit(job!(counted), (tally.path(), 100_000)).unwrap())
+        .collect();
+    wait_for("two to begin", || tally.runs() == 2);
+    pool.terminate();
+    assert!(
+        handles
+            .into_iter()
+            .all(|handle| handle.join() == Err(JobError::Cancelled))
+    );
+    assert_eq!(tally.runs(), 2, "a cancelled job never runs");
+}
+
+#[test]
+fn a_pool_is_dropped_by_another_thread_while_that_which_made_it_is_gone() {
+    let _test = begin();
+    let tally = Tally::new();
+    let made = std::thread::spawn(|| Pool::new(2).unwrap());
+    let pool = made.join().unwrap();
+    let pids = pool.pids();
+    let handles: Vec<_> = (0..4)
+        .map(|_| pool.submit(job!(counted), (tally.path(), 100_000)).unwrap())
+        .collect();
+    wait_for("two to begin", || tally.runs() == 2);
+    std::thread::spawn(move || drop(pool)).join().unwrap();
+    assert!(pids.into_iter().all(|pid| !processes::is_alive(pid)));
+    assert!(
+        handles
+            .into_iter()
+            .all(|handle| handle.join() == Err(JobError::Cancelled))
+    );
+}
+
+#[test]
 fn a_thread_that_waits_learns_of_the_pools_end() {
     let _test = begin();
     let tally = Tally::new();

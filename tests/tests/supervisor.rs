@@ -159,6 +159,32 @@ fn handles_tell_truthfully_whether_their_job_had_begun() {
     assert_all_gone(&pids);
 }
 
+#[process_job]
+fn counted_then_aborts(path: PathBuf) {
+    Tally::count(&path);
+    std::process::abort();
+}
+
+#[test]
+fn an_item_that_waits_for_its_next_try_may_have_run() {
+    let _test = begin();
+    let tally = Tally::new();
+    let pool = Pool::builder().workers(1).retries(100).build().unwrap();
+    let handle = pool
+        .submit(job!(counted_then_aborts), tally.path())
+        .unwrap();
+    // The pauses between the tries have become long.
+    wait_for("the eighth try", || tally.runs() == 8);
+    wait_for("its end", || pool.pids().is_empty());
+    kill_supervisor();
+    let error = handle.join().unwrap_err();
+    assert!(
+        matches!(error, JobError::Lost { started: true, .. }) && error.may_have_run(),
+        "{error:?}"
+    );
+    assert_eq!(tally.runs(), 8);
+}
+
 #[test]
 fn what_is_said_never_to_have_run_has_not_and_never_will() {
     let _test = begin();

@@ -73,6 +73,18 @@ impl Queue<'_> {
             if head >= tail {
                 return None;
             }
+            let n_names = self.names.len() as u64;
+            if tail - head > n_names {
+                // This head is out of date, or a worker gone mad has written one of the ends: then to go from one to the
+                // other would take for ever. Whatever name there is lies in the last round.
+                let _ = self.ends.head.0.compare_exchange(
+                    head,
+                    tail - n_names,
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                );
+                continue;
+            }
             let task = TaskId::from_word(self.name(head).load(Ordering::Relaxed));
             let taken = claim(task);
             // Failure means that another worker has passed this name already.
@@ -114,6 +126,28 @@ mod tests {
         TaskId {
             index: TaskIndex(index),
             generation: 5,
+        }
+    }
+
+    #[test]
+    fn a_tail_that_cannot_be_is_walked_to_in_one_round() {
+        let ends = QueueEnds::default();
+        let names: Vec<_> = (0..4).map(|_| AtomicU64::new(0)).collect();
+        let queue = Queue {
+            ends: &ends,
+            names: &names,
+        };
+        queue.append(task(7));
+        for tail in [5, 1 << 40, u64::MAX] {
+            ends.tail.0.store(tail, Ordering::Relaxed);
+            let mut n_looks = 0;
+            let found = queue.take(|name| {
+                n_looks += 1;
+                name == task(7)
+            });
+            assert_eq!(found, Some(task(7)), "the name is still there");
+            assert!(n_looks <= 4);
+            assert_eq!(queue.take(|_| false), None);
         }
     }
 

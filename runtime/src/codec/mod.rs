@@ -37,6 +37,8 @@ mod bounded;
 mod decoder;
 mod encoder;
 mod error;
+#[cfg(all(any(test, fuzzing), target_os = "linux", not(procession_unsupported)))]
+pub(crate) mod fuzzing;
 #[expect(
     unsafe_code,
     reason = "a generic type that is in fact a given concrete type is treated as such"

@@ -17,6 +17,8 @@
 mod arena;
 mod audit;
 mod desk;
+#[cfg(all(any(test, fuzzing), target_os = "linux", not(procession_unsupported)))]
+pub(crate) mod fuzzing;
 mod outcome;
 mod single;
 mod task;

@@ -173,7 +173,9 @@ impl Outcome {
         let is_held = matches!(row.state.read(id.generation), Some(State::Claimed(_)));
         // Acquire: a task lost to a dead supervisor is read without its state saying that it is done.
         let done = progress.done.load(Ordering::Acquire).min(task.n_items);
-        let started = progress.started.load(Ordering::Relaxed);
+        // Acquire: whoever takes it back to try an item again has counted that try before.
+        let started = progress.started.load(Ordering::Acquire);
+        let is_tried_again = progress.attempt.load(Ordering::Relaxed) > 0;
         let room = Room::new(task.room, task.n_items, task.fixed_output);
         let mut reader = Reader::new(board, id, task.room);
         let faults = reader.read_faults(&room, task.n_items, progress);
@@ -186,7 +188,7 @@ impl Outcome {
         Self {
             n_items: task.n_items,
             done,
-            started: if is_held {
+            started: if is_held || is_tried_again {
                 started.max(done + 1)
             } else {
                 started

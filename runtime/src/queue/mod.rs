@@ -7,6 +7,8 @@
 
 mod bytes;
 mod error;
+#[cfg(all(any(test, fuzzing), target_os = "linux", not(procession_unsupported)))]
+pub(crate) mod fuzzing;
 mod iter;
 mod layout;
 mod memory;

@@ -15,6 +15,8 @@
 mod crew;
 pub(crate) mod door;
 mod family;
+#[cfg(all(any(test, fuzzing), target_os = "linux", not(procession_unsupported)))]
+pub(crate) mod fuzzing;
 mod link;
 mod message;
 mod registry;
@@ -359,3 +361,6 @@ impl Supervisor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

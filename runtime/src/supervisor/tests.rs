@@ -1,5 +1,7 @@
 //! The supervisor in front of a board that a worker gone mad has written.
 
+mod orders;
+
 use super::verdict::{Cause, Death};
 use crate::board::{Board, Layout, Ordering, TaskId, TaskIndex, WorkerIndex};
 

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::unistd::{Gid, Uid, dup2_stdout, setgroups, setresgid, setresuid};
-use procession::{JobError, Pool, job, pool_map, process_job, spawn};
+use procession::{ErrorKind, JobError, Pool, job, pool_map, process_job, spawn};
+use procession_tests::{processes, wait_for};
 
 static FILLED_BY_MAIN: AtomicU32 = AtomicU32::new(0);
 
@@ -152,6 +153,61 @@ fn printing() {
     eprint!("{said}");
 }
 
+/// As a user who may have only so many processes: the limit is lowered and raised again for the supervisor, which forks.
+fn process_limit() {
+    if Uid::current().is_root() {
+        // Root has no such limit.
+        let nobody = 65533;
+        setgroups(&[]).expect("no groups");
+        let (user, group) = (Uid::from_raw(nobody), Gid::from_raw(nobody));
+        setresgid(group, group, group).expect("a group");
+        setresuid(user, user, user).expect("a user");
+    }
+    let pool = Pool::new(2).expect("a pool");
+    let supervisor = procession_tests::supervisor_pid();
+    set_process_limit(supervisor, Some(1));
+    let error = Pool::new(2).expect_err("there is no room for a process");
+    assert_eq!(error.kind(), ErrorKind::System, "{error}");
+    let error = spawn!(args()).expect_err("there is no room for a process");
+    assert_eq!(error.kind(), ErrorKind::System, "{error}");
+    let [first, _] = pool.pids()[..] else {
+        panic!("two workers")
+    };
+    processes::send(first, Signal::SIGKILL);
+    wait_for("its end", || pool.pids().len() == 1);
+    // The other one works on.
+    assert_eq!(pool.map(job!(args), [(); 10]).expect("a list").len(), 10);
+    assert_eq!(pool.pids().len(), 1);
+    set_process_limit(supervisor, None);
+    wait_for("another worker", || pool.pids().len() == 2);
+    assert_eq!(Pool::new(3).expect("a pool").workers(), 3);
+    pool.close().expect("an end");
+    println!("well");
+}
+
+/// Of the processes that its user may have; `None` for all that the hard limit allows.
+#[expect(unsafe_code, reason = "another process's limit")]
+fn set_process_limit(pid: u32, soft: Option<u64>) {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    let pid = pid.cast_signed();
+    // SAFETY: the kernel writes a limit to the second address.
+    unsafe { libc::prlimit(pid, libc::RLIMIT_NPROC, std::ptr::null(), &raw mut limit) };
+    limit.rlim_cur = soft.unwrap_or(limit.rlim_max);
+    // SAFETY: the kernel reads a limit at the first address.
+    let set = unsafe {
+        libc::prlimit(
+            pid,
+            libc::RLIMIT_NPROC,
+            &raw const limit,
+            std::ptr::null_mut(),
+        )
+    };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+}
+
 fn main() {
     let what = std::env::args().nth(1).unwrap_or_default();
     match what.as_str() {
@@ -233,6 +289,7 @@ fn main() {
             assert!(matches!(end, Err(JobError::Panicked { .. })), "{end:?}");
         }
         "printing" => printing(),
+        "process limit" => process_limit(),
         other => panic!("what is {other:?}?"),
     }
     std::io::stdout().flush().expect("standard output");

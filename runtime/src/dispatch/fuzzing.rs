@@ -1,0 +1,84 @@
+//! For fuzzing: the program in front of a board that workers gone mad have written.
+
+use std::sync::Arc;
+
+use super::desk::{Desk, Mailbox, Tenant};
+use super::outcome::{Limits, Remembered};
+use crate::board::{ALIGN, Board, Layout, Ordering, Room, Span, WorkerIndex};
+use crate::fuzzing::Script;
+
+const LAYOUT: Layout = Layout {
+    n_workers: 2,
+    n_tasks: 4,
+    setup_len: 0,
+    arena_len: 16 * 1024,
+    region_len: 16 * 1024,
+};
+
+/// For results, in each task's room.
+const HEAP_LEN: u64 = 256;
+
+/// Tasks on a board, damage over all of it, and the program takes what is said to be done: every item is answered,
+/// once.
+pub fn take_outcomes(bytes: &[u8]) {
+    let (board, _) = Board::create(LAYOUT).expect("memory for a small board");
+    let (mut desk, mailbox) = (Desk::new(LAYOUT), Arc::new(Mailbox::default()));
+    let mut script = Script::new(bytes);
+    while take_some(&board, &mut desk, &mailbox, &mut script).is_some() {}
+}
+
+fn take_some(
+    board: &Board,
+    desk: &mut Desk,
+    mailbox: &Arc<Mailbox>,
+    script: &mut Script<'_>,
+) -> Option<()> {
+    let mut tasks = Vec::new();
+    for _ in 0..=script.below(4)? {
+        let n_items = 1 + script.below(20)? as u32;
+        let fixed_output = [None, Some(0), Some(8), None][script.below(4)? as usize];
+        let room_len = Room::len(n_items, fixed_output, HEAP_LEN);
+        let (index, span) = desk
+            .set_aside(board, room_len)
+            .expect("room for a small task");
+        let remembered = Remembered {
+            n_items,
+            room: Span::new(span.offset, span.len / ALIGN * ALIGN),
+            fixed_output,
+            limits: Limits::default(),
+            tags: 1,
+        };
+        let tenant = Tenant::new(span, remembered, Vec::new(), mailbox, 0);
+        tasks.push((desk.seat(board, index, tenant), n_items));
+    }
+    // Where the script ends, what is on the board is still taken off it.
+    let goes_on = script.damage(board);
+    desk.drain(board);
+    desk.audit(board);
+    for &(task, _) in &tasks {
+        // `DONE` in its generation, so that it is read for certain.
+        let row = board.task(task.index).expect("one of four");
+        row.state.publish(task.generation);
+        row.state.try_claim(task.generation, WorkerIndex(0));
+        row.state.finish(task.generation, WorkerIndex(0));
+    }
+    board.header().rescan.fetch_add(1, Ordering::Relaxed);
+    desk.drain(board);
+    assert_eq!(desk.n_in_flight(), 0);
+    let outcomes = mailbox.take();
+    assert_eq!(outcomes.len(), tasks.len());
+    let sum_of_items: usize = outcomes.iter().map(|(_, outcome)| outcome.n_items()).sum();
+    assert_eq!(
+        sum_of_items,
+        tasks
+            .iter()
+            .map(|(_, n_items)| *n_items as usize)
+            .sum::<usize>()
+    );
+    for (_, outcome) in outcomes {
+        let n_items = outcome.n_items();
+        assert_eq!(outcome.verdicts::<Vec<String>>().each().count(), n_items);
+        assert_eq!(outcome.verdicts::<u64>().each().count(), n_items);
+    }
+    goes_on
+}
