@@ -59,7 +59,7 @@ fn bury_one(board: &Board, script: &mut Script<'_>) -> Option<()> {
     if burial.left_work() {
         board.wake_worker();
     }
-    board.forget_sleeper(index);
+    board.forget_waiting(index);
     board.wake_callers();
     Some(())
 }
