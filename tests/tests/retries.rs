@@ -121,9 +121,10 @@ fn a_pool_whose_workers_cannot_start_tries_a_handful_and_quotes_the_cause() {
             );
             assert_eq!(words.matches(cause).count(), 1, "{words}");
         }
+        // As long as another worker may still get there, it is waited for.
         let n_forks = tally.runs();
         assert!(
-            (handful..=handful + 1).contains(&n_forks),
+            (handful..=2 * handful).contains(&n_forks),
             "{n_forks} workers were started in vain"
         );
         let again = pool.map(job!(same), 0..3).unwrap_err();
