@@ -11,11 +11,13 @@
 //!   ([`crate::dispatch`]). On a single core nobody spins.
 //!
 //! No wake-up is lost. Whoever has work for others publishes it, passes a sequentially consistent fence, and looks at
-//! the bits; a worker sets or clears its bit, passes such a fence, and looks for work. So one of them sees the other:
-//! - *The worker's bit says that it sleeps*: it is rung for.
-//! - *It spins*: it takes the task, or another one and then rings for this. Tasks beyond the number of spinners are
-//!   rung for at once.
+//! the bits; a worker sets or clears its bits, passes such a fence, and looks for work. So one of them sees the other:
+//! - *The worker's bits say that it sleeps*: it is rung for, if there are more tasks than workers about to look.
+//! - *It spins, or has been rung for and not yet looked*: it takes the task, or another one and then rings for this.
 //! - *Neither*: it looks once more before it sleeps, or works and looks when it is done.
+//!
+//! As many as there are cores are rung for at once, and each one that finds a task rings for the next while tasks are
+//! left: a crowd of workers with short tasks is not woken to find that nothing is left for most of them.
 //!
 //! A worker may be killed at any instruction; the supervisor clears its bits and rings for what waits. A worker gone
 //! mad that sets the bits of others costs time and no more, since sleepers look by themselves once in a while.
@@ -41,8 +43,8 @@ pub(super) struct Bells {
     done: AtomicU32,
     /// Callers that sleep on `done` or are about to.
     n_waiting: AtomicU32,
-    /// A bit per worker that sleeps on its bell.
-    sleeping: Line<WorkerSet>,
+    /// Workers that sleep on their bells.
+    sleepers: Line<Sleepers>,
     /// A bit per worker that spins.
     spinning: Line<WorkerSet>,
 }
@@ -68,6 +70,75 @@ impl Bell {
     }
 }
 
+/// Two bits per worker: whether it sleeps, and whether it has been rung for since and has not looked yet. Never both.
+#[repr(transparent)]
+#[derive(Debug)]
+struct Sleepers([AtomicU64; MAX_WORKERS as usize / 32]);
+
+/// The lower bit of each pair.
+const SLEEPS: u64 = 0x5555_5555_5555_5555;
+/// The upper one.
+const RUNG_FOR: u64 = SLEEPS << 1;
+
+impl Sleepers {
+    fn word_of(&self, worker: WorkerIndex) -> Option<(&AtomicU64, u64)> {
+        let word = self.0.get(usize::from(worker.0) / 32)?;
+        Some((word, 0b11 << (worker.0 % 32 * 2)))
+    }
+
+    fn insert(&self, worker: WorkerIndex) {
+        if let Some((word, pair)) = self.word_of(worker) {
+            word.fetch_or(SLEEPS & pair, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether it had been rung for.
+    fn remove(&self, worker: WorkerIndex) -> bool {
+        self.word_of(worker).is_some_and(|(word, pair)| {
+            word.fetch_and(!pair, Ordering::AcqRel) & RUNG_FOR & pair != 0
+        })
+    }
+
+    fn contains(&self, worker: WorkerIndex) -> bool {
+        self.word_of(worker)
+            .is_some_and(|(word, pair)| word.load(Ordering::Relaxed) & SLEEPS & pair != 0)
+    }
+
+    /// The words in use where there are so many workers.
+    fn words(&self, n_workers: u32) -> &[AtomicU64] {
+        &self.0[..n_workers.div_ceil(32) as usize]
+    }
+
+    /// How many sleep, and how many have been rung for.
+    fn len(&self, n_workers: u32) -> (u32, u32) {
+        let words = self.words(n_workers).iter();
+        words.fold((0, 0), |(sleeping, rung_for), word| {
+            let bits = word.load(Ordering::Relaxed);
+            (
+                sleeping + (bits & SLEEPS).count_ones(),
+                rung_for + (bits & RUNG_FOR).count_ones(),
+            )
+        })
+    }
+
+    /// Turns one that sleeps into one that is rung for, which nobody else does then.
+    fn ring_for_one(&self, n_workers: u32) -> Option<WorkerIndex> {
+        for (place, word) in self.words(n_workers).iter().enumerate() {
+            let mut bits = word.load(Ordering::Relaxed);
+            while bits & SLEEPS != 0 {
+                let shift = (bits & SLEEPS).trailing_zeros();
+                let turned = bits ^ (0b11 << shift);
+                match word.compare_exchange_weak(bits, turned, Ordering::AcqRel, Ordering::Relaxed)
+                {
+                    Ok(_) => return Some(WorkerIndex((place * 32) as u16 + shift as u16 / 2)),
+                    Err(now) => bits = now,
+                }
+            }
+        }
+        None
+    }
+}
+
 /// A bit per worker.
 #[repr(transparent)]
 #[derive(Debug)]
@@ -85,15 +156,10 @@ impl WorkerSet {
         }
     }
 
-    /// Whether it was there.
-    fn remove(&self, worker: WorkerIndex) -> bool {
-        self.word_of(worker)
-            .is_some_and(|(word, bit)| word.fetch_and(!bit, Ordering::AcqRel) & bit != 0)
-    }
-
-    fn contains(&self, worker: WorkerIndex) -> bool {
-        self.word_of(worker)
-            .is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
+    fn remove(&self, worker: WorkerIndex) {
+        if let Some((word, bit)) = self.word_of(worker) {
+            word.fetch_and(!bit, Ordering::AcqRel);
+        }
     }
 
     /// The words in use where there are so many workers.
@@ -107,21 +173,6 @@ impl WorkerSet {
             .map(|word| word.load(Ordering::Relaxed).count_ones())
             .sum()
     }
-
-    /// Takes one out, whom nobody else takes out then.
-    fn pop(&self, n_workers: u32) -> Option<WorkerIndex> {
-        for (place, word) in self.words(n_workers).iter().enumerate() {
-            let mut bits = word.load(Ordering::Relaxed);
-            while bits != 0 {
-                let bit = bits.trailing_zeros();
-                bits = word.fetch_and(!(1 << bit), Ordering::AcqRel);
-                if bits & (1 << bit) != 0 {
-                    return Some(WorkerIndex((place * 64 + bit as usize) as u16));
-                }
-            }
-        }
-        None
-    }
 }
 
 impl Board {
@@ -130,24 +181,29 @@ impl Board {
     }
 
     /// Whoever has put a task into a queue, or may have kept a worker from taking one: wakes a sleeping worker, unless
-    /// those that spin are enough for all that waits.
+    /// those about to look are enough for all that waits, or will wake it.
     pub(crate) fn wake_worker(&self) {
         // SeqCst: see the module's head.
         fence(Ordering::SeqCst);
         let n_workers = self.layout().n_workers;
-        let bells = self.bells();
-        if bells.sleeping.0.len(n_workers) == 0 {
+        let (n_sleeping, n_rung_for) = self.bells().sleepers.0.len(n_workers);
+        if n_sleeping == 0 || n_rung_for >= sys::n_cores() {
             return;
         }
+        let n_looking = n_rung_for + self.bells().spinning.0.len(n_workers);
         let n_tasks = self.queue().looks_long() + self.retries().looks_long();
-        if n_tasks > u64::from(bells.spinning.0.len(n_workers)) {
+        if n_tasks > u64::from(n_looking) {
             self.wake_sleeper();
         }
     }
 
     /// Wakes a sleeping worker, if there is one.
     pub(crate) fn wake_sleeper(&self) {
-        let sleeper = self.bells().sleeping.0.pop(self.layout().n_workers);
+        let sleeper = self
+            .bells()
+            .sleepers
+            .0
+            .ring_for_one(self.layout().n_workers);
         if let Some(record) = sleeper.and_then(|worker| self.worker(worker)) {
             record.bell.ring();
         }
@@ -181,39 +237,45 @@ impl Board {
         found
     }
 
-    /// Worker: sleeps until its bell rings or `timeout` is over, unless `look` finds work first.
+    /// Worker: sleeps until its bell rings or `timeout` is over, unless `look` finds work first; looks again if it was rung for.
     pub(crate) fn sleep_worker<T>(
         &self,
         worker: WorkerIndex,
         timeout: Duration,
-        look: impl FnOnce() -> Option<T>,
+        mut look: impl FnMut() -> Option<T>,
     ) -> Option<T> {
         let bell = &self.worker(worker)?.bell;
-        let sleeping = &self.bells().sleeping.0;
+        let sleepers = &self.bells().sleepers.0;
         let seen = bell.now();
-        sleeping.insert(worker);
+        sleepers.insert(worker);
         // SeqCst: see the module's head.
         fence(Ordering::SeqCst);
-        let found = look();
+        let mut found = look();
         if found.is_none() {
             bell.sleep(seen, timeout);
         }
-        let was_set = sleeping.remove(worker);
-        if found.is_some() && !was_set {
-            // Somebody took the bit to have this worker see to another task than the one it found.
-            self.wake_worker();
+        if sleepers.remove(worker) {
+            if found.is_none() {
+                // SeqCst: as above. Until its bit was gone, tasks may have been left to this worker.
+                fence(Ordering::SeqCst);
+                found = look();
+            }
+            if found.is_some() {
+                // There may be others beside the one it found.
+                self.wake_worker();
+            }
         }
         found
     }
 
     /// Whether this worker sleeps on its bell, or says so.
     pub(crate) fn is_asleep(&self, worker: WorkerIndex) -> bool {
-        self.bells().sleeping.0.contains(worker)
+        self.bells().sleepers.0.contains(worker)
     }
 
     /// Supervisor: the worker is dead and waits for nothing; what may have been left to it is another's.
     pub(crate) fn forget_waiting(&self, worker: WorkerIndex) {
-        self.bells().sleeping.0.remove(worker);
+        self.bells().sleepers.0.remove(worker);
         self.bells().spinning.0.remove(worker);
         self.wake_worker();
     }
@@ -281,7 +343,7 @@ mod tests {
     /// A board on which one worker sleeps and one spins.
     fn board() -> Board {
         let (board, _) = Board::create(LAYOUT).expect("memory for a small board");
-        board.bells().sleeping.0.insert(SLEEPER);
+        board.bells().sleepers.0.insert(SLEEPER);
         board.bells().spinning.0.insert(SPINNER);
         board
     }
@@ -302,6 +364,28 @@ mod tests {
         append(&board, 1);
         board.wake_worker();
         assert!(!board.is_asleep(SLEEPER), "one cannot take two");
+    }
+
+    #[test]
+    fn as_many_as_there_are_cores_are_rung_for_and_each_that_finds_a_task_rings_for_the_next() {
+        let board = Board::create(LAYOUT).expect("memory for a small board").0;
+        let n_workers = LAYOUT.n_workers as u16;
+        for worker in 0..n_workers {
+            board.bells().sleepers.0.insert(WorkerIndex(worker));
+        }
+        for index in 0..u32::from(n_workers) {
+            append(&board, index);
+            board.wake_worker();
+        }
+        let n_rung_for = || board.bells().sleepers.0.len(LAYOUT.n_workers).1;
+        let most = sys::n_cores().min(LAYOUT.n_workers);
+        assert_eq!(n_rung_for(), most);
+        // The first of them wakes up and takes a task.
+        let woken = WorkerIndex(0);
+        let take = || board.queue().take(|_| true);
+        assert!(board.sleep_worker(woken, Duration::ZERO, take).is_some());
+        assert_eq!(n_rung_for(), most, "another one in its place");
+        assert!(!board.is_asleep(WorkerIndex(most as u16)));
     }
 
     #[test]

@@ -6,11 +6,13 @@
 
 use std::time::Duration;
 
+use crate::sys;
+
 /// A task is to take so many nanoseconds.
 const TARGET: f64 = 1e6;
 /// Towards the end a task may take as little as this, and no less: handing it over costs some of it.
 const SHORTEST: f64 = 5e4;
-/// Items quicker than this can have printed nothing worth a flush after each of them.
+/// Items quicker than this have waited for nothing, and printed nothing worth a flush after each of them.
 const QUICK: f64 = 1e3;
 const MAX_ITEMS: usize = 16 * 1024;
 const MAX_BYTES: usize = 256 * 1024;
@@ -56,7 +58,7 @@ impl Chunking {
         };
         let full = (TARGET / nanos) as usize;
         let shortest = (SHORTEST / nanos) as usize;
-        let fair = remaining.map_or(usize::MAX, |remaining| remaining / (2 * self.n_workers));
+        let fair = remaining.map_or(usize::MAX, |remaining| remaining / (2 * self.n_busy()));
         let fits = MAX_BYTES.div_ceil(item_size.max(1));
         full.min(fair.max(shortest))
             .clamp(1, self.max_items.min(fits))
@@ -68,7 +70,19 @@ impl Chunking {
         const MOST: usize = 32;
         let nanos =
             self.nanos_per_item().unwrap_or(TARGET) * self.fixed.unwrap_or(MAX_ITEMS) as f64;
-        ((SHORTEST / nanos) as usize).clamp(3, MOST) * self.n_workers
+        ((SHORTEST / nanos) as usize).clamp(3, MOST) * self.n_busy()
+    }
+
+    /// Workers that can be at work at once: on items that wait for nothing no more than there are cores, and the rest
+    /// would only take turns with them.
+    fn n_busy(&self) -> usize {
+        let n_cores = sys::n_cores() as usize;
+        self.n_workers
+            .min(if self.is_quick() { n_cores } else { usize::MAX })
+    }
+
+    fn is_quick(&self) -> bool {
+        self.nanos_per_item().is_some_and(|nanos| nanos <= QUICK)
     }
 
     /// Whether a task of so many bytes should take no further item.
@@ -84,7 +98,7 @@ impl Chunking {
 
     /// Whether items may print: what they print is then flushed one by one.
     pub(super) fn flush_each(&self) -> bool {
-        self.nanos_per_item().is_none_or(|nanos| nanos > QUICK)
+        !self.is_quick()
     }
 
     /// `None` until the first measurement is there.
@@ -162,6 +176,17 @@ mod tests {
         assert_eq!(window(Some(1), 5_000), 20);
         assert_eq!(window(Some(1), 100), 64);
         assert_eq!(window(None, 5), 6, "tasks are as long as suits them");
+    }
+
+    #[test]
+    fn a_crowd_of_workers_gets_quick_items_as_if_it_were_one_for_each_core() {
+        let mut chunking = Chunking::new(None, 1000, 0);
+        chunking.learn(1, Duration::from_millis(1), 8);
+        assert_eq!(chunking.window(), 3000, "they may be waiting for something");
+        for _ in 0..20 {
+            chunking.learn(1000, Duration::from_nanos(1000), 8);
+        }
+        assert_eq!(chunking.window(), 3 * sys::n_cores().min(1000) as usize);
     }
 
     #[test]

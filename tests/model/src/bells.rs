@@ -39,14 +39,20 @@ struct Bell {
     futex: Futex,
 }
 
+const SLEEPS: u64 = 0x5555_5555_5555_5555;
+const RUNG_FOR: u64 = SLEEPS << 1;
+
 struct Bells {
     board: Board,
-    sleeping: AtomicU64,
+    /// Two bits per worker.
+    sleepers: AtomicU64,
     spinning: AtomicU64,
     bells: Vec<Bell>,
     done_bell: Bell,
     n_waiting: AtomicU32,
     watched: AtomicU32,
+    /// As many are rung for at once.
+    n_cores: u32,
     n_done: AtomicU32,
     closing: AtomicU32,
 }
@@ -55,12 +61,13 @@ impl Bells {
     fn new(n_workers: usize, n_tasks: usize) -> Arc<Self> {
         Arc::new(Self {
             board: Board::new(n_workers, n_tasks, 1),
-            sleeping: AtomicU64::default(),
+            sleepers: AtomicU64::default(),
             spinning: AtomicU64::default(),
             bells: (0..n_workers).map(|_| Bell::default()).collect(),
             done_bell: Bell::default(),
             n_waiting: AtomicU32::default(),
             watched: AtomicU32::new(1),
+            n_cores: 1,
             n_done: AtomicU32::default(),
             closing: AtomicU32::default(),
         })
@@ -68,25 +75,33 @@ impl Bells {
 
     fn wake_worker(&self) {
         fence(Ordering::SeqCst);
-        if self.sleeping.load(Ordering::Relaxed) == 0 {
+        let sleepers = self.sleepers.load(Ordering::Relaxed);
+        let n_rung_for = (sleepers & RUNG_FOR).count_ones();
+        if sleepers & SLEEPS == 0 || n_rung_for >= self.n_cores {
             return;
         }
-        let n_tasks = self.board.queue().looks_long();
-        if n_tasks > u64::from(self.spinning.load(Ordering::Relaxed).count_ones()) {
+        let n_looking = n_rung_for + self.spinning.load(Ordering::Relaxed).count_ones();
+        if self.board.queue().looks_long() > u64::from(n_looking) {
             self.wake_sleeper();
         }
     }
 
     fn wake_sleeper(&self) {
-        let mut bits = self.sleeping.load(Ordering::Relaxed);
-        while bits != 0 {
-            let bit = bits.trailing_zeros();
-            bits = self.sleeping.fetch_and(!(1 << bit), Ordering::AcqRel);
-            if bits & (1 << bit) != 0 {
-                let bell = &self.bells[bit as usize];
-                bell.word.fetch_add(1, Ordering::Release);
-                bell.futex.wake();
-                return;
+        let mut bits = self.sleepers.load(Ordering::Relaxed);
+        while bits & SLEEPS != 0 {
+            let shift = (bits & SLEEPS).trailing_zeros();
+            let turned = bits ^ (0b11 << shift);
+            match self
+                .sleepers
+                .compare_exchange(bits, turned, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => {
+                    let bell = &self.bells[shift as usize / 2];
+                    bell.word.fetch_add(1, Ordering::Release);
+                    bell.futex.wake();
+                    return;
+                }
+                Err(now) => bits = now,
             }
         }
     }
@@ -103,19 +118,24 @@ impl Bells {
         found
     }
 
-    fn sleep_worker<T>(&self, worker: WorkerIndex, look: impl FnOnce() -> Option<T>) -> Option<T> {
+    fn sleep_worker<T>(&self, worker: WorkerIndex, look: impl Fn() -> Option<T>) -> Option<T> {
         let bell = &self.bells[usize::from(worker.0)];
         let seen = bell.word.load(Ordering::Acquire);
-        let bit = 1 << worker.0;
-        self.sleeping.fetch_or(bit, Ordering::AcqRel);
+        let pair = 0b11 << (worker.0 * 2);
+        self.sleepers.fetch_or(SLEEPS & pair, Ordering::AcqRel);
         fence(Ordering::SeqCst);
-        let found = look();
+        let mut found = look();
         if found.is_none() {
             bell.futex.wait(&bell.word, seen);
         }
-        let was_set = self.sleeping.fetch_and(!bit, Ordering::AcqRel) & bit != 0;
-        if found.is_some() && !was_set {
-            self.wake_worker();
+        if self.sleepers.fetch_and(!pair, Ordering::AcqRel) & RUNG_FOR & pair != 0 {
+            if found.is_none() {
+                fence(Ordering::SeqCst);
+                found = look();
+            }
+            if found.is_some() {
+                self.wake_worker();
+            }
         }
         found
     }
