@@ -116,7 +116,7 @@ pub use queue::{Queue, QueueError, QueueIter};
 pub use shared::{
     Array, ArrayChunk, ArrayGuard, Atomic, LockError, Shareable, SharedSlice, Value, ValueGuard,
 };
-pub use sync::{Event, Lock, LockGuard};
+pub use sync::{BoundedSemaphore, Event, Lock, LockGuard, Semaphore, SemaphoreGuard};
 pub use sys::start::init;
 
 /// Starts the supervisor now instead of at first use.

@@ -9,7 +9,9 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use procession::{Array, Atomic, Error, Event, Lock, LockError, Queue, Value, process_job, spawn};
+use procession::{
+    Array, Atomic, Error, Event, Lock, LockError, Queue, Semaphore, Value, process_job, spawn,
+};
 use procession_tests::begin;
 
 /// Victims for each thing.
@@ -186,5 +188,30 @@ fn queue() -> Result<(), Error> {
     });
     // Each victim may have put one more than it got, or got one more than it put.
     assert!(n_left as u64 <= 2 * N_KILLS, "{n_left}");
+    Ok(())
+}
+
+#[process_job]
+fn take_permits_for_ever(semaphore: Semaphore, at_work: Event) {
+    at_work.set();
+    loop {
+        let first = semaphore.acquire().expect("there is room for all");
+        let second = semaphore.try_acquire().expect("there is room for all");
+        drop((first, second));
+    }
+}
+
+#[test]
+fn semaphore() -> Result<(), Error> {
+    let _test = begin();
+    let semaphore = Semaphore::new(3)?;
+    kill_many!(take_permits_for_ever, semaphore, {
+        drop(semaphore.acquire()?);
+    });
+    let all = [(); 3].map(|()| semaphore.try_acquire());
+    for permit in &all {
+        assert!(matches!(permit, Ok(Some(_))), "a permit is lost");
+    }
+    assert!(semaphore.try_acquire()?.is_none(), "a permit too many");
     Ok(())
 }

@@ -27,14 +27,21 @@
 mod event;
 mod lock;
 mod notice;
+mod places;
 mod raw_lock;
+mod raw_semaphore;
+mod semaphore;
+pub(crate) mod vigil;
 
 pub(crate) use notice::Notice;
+pub(crate) use places::Places;
 pub(crate) use raw_lock::{Acquired, NotAcquired, RawLock};
+pub(crate) use vigil::Vigil;
 
 pub use event::Event;
 pub(crate) use lock::{Held, Moment};
 pub use lock::{Lock, LockGuard};
+pub use semaphore::{BoundedSemaphore, Semaphore, SemaphoreGuard};
 
 pub use crate::queue::{Queue, QueueError, QueueIter};
 pub use crate::shared::LockError;
@@ -44,6 +51,7 @@ mod testing;
 
 #[expect(unsafe_code, reason = "vouches for types")]
 mod words {
+    use super::raw_semaphore::RawSemaphore;
     use super::{Notice, RawLock};
     use crate::memory::Words;
 
@@ -51,4 +59,6 @@ mod words {
     unsafe impl Words for RawLock {}
     // SAFETY: atomics only.
     unsafe impl Words for Notice {}
+    // SAFETY: a lock, a notice, places and words, which are atomics only.
+    unsafe impl Words for RawSemaphore {}
 }

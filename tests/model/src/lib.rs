@@ -11,7 +11,7 @@
 //! shared memory, see [`atomic`]; its supervisor learns of it by joining the thread.
 //!
 //! What is the crate's own code, compiled from `runtime/src`: the state words, the guard, the queue of tasks, the chain of
-//! finished tasks and the supervisor's verdict; the lock and the notice; the life of a small block, the claim to a chunk and
+//! finished tasks and the supervisor's verdict; the lock, the notice and the places, and what is built on these in `sync`; the life of a small block, the claim to a chunk and
 //! the division of an array; the ring of a queue, its positions and its memory.
 //!
 //! What is written again here, because the original cannot live outside a mapping: the board that holds them ([`board`]),
@@ -51,9 +51,17 @@ mod sys {
 
 /// What shared types are made of, each of which has models of its own.
 mod sync {
-    pub(crate) use crate::lock::raw_lock::RawLock;
+    pub(crate) use crate::lock::raw_lock::{Acquired, NotAcquired, RawLock};
     pub(crate) use crate::notice::notice::Notice;
+    pub(crate) use crate::places::Places;
+    pub(crate) use crate::vigil::{self, Vigil};
 }
+
+#[expect(dead_code, reason = "the original; each model uses a part of it")]
+#[path = "../../../runtime/src/sync/places.rs"]
+mod places;
+#[path = "../../../runtime/src/sync/vigil.rs"]
+mod vigil;
 
 mod supervisor;
 
@@ -66,4 +74,5 @@ mod notice;
 mod order;
 mod progress;
 mod queue;
+mod semaphore;
 mod shared;

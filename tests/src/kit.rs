@@ -1,0 +1,77 @@
+//! One of each thing that processes agree by, and every way that such a handle goes.
+
+use procession::{BoundedSemaphore, Error, Pool, Queue, Semaphore, job, pool_map, process_job};
+use serde::{Deserialize, Serialize};
+
+/// Handles in a struct.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Kit {
+    semaphore: Semaphore,
+    bounded: Vec<BoundedSemaphore>,
+}
+
+impl Kit {
+    fn new() -> Result<Self, Error> {
+        Ok(Self {
+            semaphore: Semaphore::new(2)?,
+            bounded: vec![BoundedSemaphore::new(1)?],
+        })
+    }
+
+    fn use_all(&self) -> Result<(), Error> {
+        drop(self.semaphore.acquire()?);
+        self.bounded.iter().try_for_each(|bounded| {
+            bounded.acquire()?.forget();
+            bounded.release()
+        })
+    }
+
+    fn is_as_at_first(&self) {
+        assert_eq!(self.semaphore.value(), 2);
+    }
+}
+
+#[process_job]
+fn use_by_reference(kit: &Kit) -> Result<(), Error> {
+    kit.use_all()
+}
+
+#[process_job]
+fn use_by_value(kit: Kit, n: u32) -> Result<(Kit, u32), Error> {
+    kit.use_all()?;
+    Ok((kit, n))
+}
+
+#[process_job]
+fn make_kit() -> Result<Kit, Error> {
+    Kit::new()
+}
+
+#[process_job]
+fn use_from_queue(kits: &Queue<Kit>) -> Result<(), Error> {
+    kits.get()?.use_all()
+}
+
+/// Passes a kit by value and by reference, as a result and through a queue.
+///
+/// # Errors
+///
+/// Where one of the ways, or a use of what went it, fails.
+///
+/// # Panics
+///
+/// Where what has arrived is not what was sent.
+pub fn goes_everywhere(pool: &Pool) -> Result<(), Error> {
+    let (kit, kits) = (Kit::new()?, Queue::new()?);
+    let verdicts = pool_map!(in pool, use_by_reference, [&kit; 50])?;
+    verdicts.into_iter().collect::<Result<(), _>>()?;
+    for given in pool_map!(in pool, use_by_value, (0..50).map(|n| (kit.clone(), n)))? {
+        given?.0.use_all()?;
+    }
+    let made = pool.submit(job!(make_kit), ())?.join()??;
+    made.use_all()?;
+    kits.put(made)?;
+    pool.submit(job!(use_from_queue), &kits)?.join()??;
+    kit.is_as_at_first();
+    Ok(())
+}
