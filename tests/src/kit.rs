@@ -1,6 +1,9 @@
 //! One of each thing that processes agree by, and every way that such a handle goes.
 
-use procession::{BoundedSemaphore, Error, Pool, Queue, Semaphore, job, pool_map, process_job};
+use procession::{
+    Barrier, BoundedSemaphore, Condition, Error, Once, Pool, Queue, RLock, RwLock, Semaphore,
+    Value, job, pool_map, process_job,
+};
 use serde::{Deserialize, Serialize};
 
 /// Handles in a struct.
@@ -8,6 +11,12 @@ use serde::{Deserialize, Serialize};
 pub struct Kit {
     semaphore: Semaphore,
     bounded: Vec<BoundedSemaphore>,
+    condition: Condition,
+    barrier: Option<Barrier>,
+    lock: RLock,
+    table: (RwLock, Once),
+    n_uses: Value<u64>,
+    n_first_uses: Value<u64>,
 }
 
 impl Kit {
@@ -15,18 +24,41 @@ impl Kit {
         Ok(Self {
             semaphore: Semaphore::new(2)?,
             bounded: vec![BoundedSemaphore::new(1)?],
+            condition: Condition::new()?,
+            barrier: Some(Barrier::new(1)?),
+            lock: RLock::new()?,
+            table: (RwLock::new()?, Once::new()?),
+            n_uses: Value::new(0)?,
+            n_first_uses: Value::new(0)?,
         })
     }
 
     fn use_all(&self) -> Result<(), Error> {
+        let (table, once) = &self.table;
+        once.call_once(|| {
+            self.n_first_uses.fetch_add(1);
+        })?;
         drop(self.semaphore.acquire()?);
-        self.bounded.iter().try_for_each(|bounded| {
+        for bounded in &self.bounded {
             bounded.acquire()?.forget();
-            bounded.release()
-        })
+            bounded.release()?;
+        }
+        self.barrier
+            .iter()
+            .try_for_each(|one| one.wait().map(drop))?;
+        drop((self.lock.acquire()?, self.lock.acquire()?));
+        drop((table.read()?, table.read()?));
+        let _alone = table.write()?;
+        let guard = self.condition.acquire()?;
+        // Two steps, which are one under the locks.
+        self.n_uses.set(self.n_uses.get() + 1);
+        self.condition.notify_all();
+        drop(self.condition.wait_for(guard, || true)?);
+        Ok(())
     }
 
-    fn is_as_at_first(&self) {
+    fn was_used(&self, n: u64) {
+        assert_eq!((self.n_uses.get(), self.n_first_uses.get()), (n, 1));
         assert_eq!(self.semaphore.value(), 2);
     }
 }
@@ -72,6 +104,6 @@ pub fn goes_everywhere(pool: &Pool) -> Result<(), Error> {
     made.use_all()?;
     kits.put(made)?;
     pool.submit(job!(use_from_queue), &kits)?.join()??;
-    kit.is_as_at_first();
+    kit.was_used(150);
     Ok(())
 }

@@ -69,6 +69,18 @@ impl<G> LockError<G> {
         }
     }
 
+    /// The same with another guard.
+    pub(crate) fn map<H>(self, to: impl FnOnce(G) -> H) -> LockError<H> {
+        match self {
+            Self::OwnerDied(guard) => LockError::OwnerDied(to(guard)),
+            Self::Poisoned(guard) => LockError::Poisoned(to(guard)),
+            Self::AlreadyHeld => LockError::AlreadyHeld,
+            Self::Detached => LockError::Detached,
+            Self::NotHeld => LockError::NotHeld,
+            Self::TooMany => LockError::TooMany,
+        }
+    }
+
     /// What an attempt comes to: the guard, or none in time, or what has to be told first.
     #[inline]
     pub(crate) fn after(

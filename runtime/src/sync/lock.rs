@@ -174,11 +174,15 @@ impl<'de> Deserialize<'de> for Lock {
 /// ```
 #[must_use = "the lock is released where the guard is dropped: bind it to a name, such as `_guard`"]
 pub struct LockGuard {
-    #[expect(dead_code, reason = "releases the lock where it is dropped")]
     held: Held,
 }
 
 impl LockGuard {
+    /// Whether it is this lock's, and no copy in a forked child.
+    pub(super) fn holds(&self, lock: &Lock) -> bool {
+        self.held.is_held() && self.held.block.id() == lock.block.id()
+    }
+
     #[inline]
     fn new(held: Held) -> Self {
         Self {
@@ -207,7 +211,7 @@ pub(crate) struct Held {
     poisons: bool,
     was_panicking: bool,
     /// The process that holds: a copy of this in a forked child may be dropped while the child holds the same lock itself,
-    /// which the words in memory cannot tell apart.
+    /// which the words in memory cannot tell apart. 0 once it was disowned.
     pid: u32,
     /// Holding is an affair of one thread.
     _not_send: PhantomData<MutexGuard<'static, ()>>,
@@ -277,6 +281,11 @@ impl Held {
     #[inline]
     pub(crate) fn is_ours(&self) -> bool {
         self.pid == sys::pid()
+    }
+
+    /// Does not release it after all: another guard of this thread does.
+    pub(super) fn disown(&mut self) {
+        self.pid = 0;
     }
 
     /// `false` in a forked copy.

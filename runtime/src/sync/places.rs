@@ -96,29 +96,41 @@ impl Places {
         self.own(tag).or_else(|| self.take(tag))
     }
 
-    /// For who has the place, or keeps all others away.
+    /// For who has the place, or keeps all others away. What it did before is seen by who finds `n` 0.
     pub(crate) fn free(&self, place: usize) {
         let place = self.at(place);
-        place.n.store(0, Ordering::Relaxed);
+        place.n.store(0, Ordering::Release);
         place.who.store(FREE, Ordering::Release);
     }
 
     /// The places of processes that have ended, and who they were: each is asked after at the kernel.
     pub(crate) fn dead(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.dead_among(|_| true)
+    }
+
+    /// The same, of those places alone.
+    pub(crate) fn dead_among(
+        &self,
+        is_meant: impl Fn(&(usize, u64)) -> bool,
+    ) -> impl Iterator<Item = (usize, u64)> {
         let used = self.used().iter().enumerate();
         used.map(|(place, words)| (place, words.who.load(Ordering::Acquire)))
+            .filter(is_meant)
             .filter(|&(_, who)| who != FREE && !is_alive(who))
+    }
+
+    /// Makes a dead one's place this process's, if it still is the dead one's.
+    pub(crate) fn adopt(&self, place: usize, dead: u64) -> bool {
+        self.at(place)
+            .who
+            .compare_exchange(dead, identity(), Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Frees the place of a dead one, if it still is.
     pub(crate) fn clear(&self, place: usize, dead: u64) {
-        let words = self.at(place);
         // Its own first: whoever else clears it then leaves it alone, and if this process dies, too, it is a dead one's still.
-        let is_mine = words
-            .who
-            .compare_exchange(dead, identity(), Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok();
-        if is_mine {
+        if self.adopt(place, dead) {
             self.free(place);
         }
     }

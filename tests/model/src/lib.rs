@@ -57,7 +57,6 @@ mod sync {
     pub(crate) use crate::vigil::{self, Vigil};
 }
 
-#[expect(dead_code, reason = "the original; each model uses a part of it")]
 #[path = "../../../runtime/src/sync/places.rs"]
 mod places;
 #[path = "../../../runtime/src/sync/vigil.rs"]
@@ -65,14 +64,18 @@ mod vigil;
 
 mod supervisor;
 
+mod barrier;
 mod bells;
 mod chain;
 mod claims;
+mod condition;
 mod guard;
 mod lock;
 mod notice;
+mod once;
 mod order;
 mod progress;
 mod queue;
+mod rwlock;
 mod semaphore;
 mod shared;

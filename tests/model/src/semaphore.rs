@@ -6,20 +6,10 @@ mod raw_semaphore;
 use std::sync::Arc;
 use std::time::Instant;
 
-use loom::thread;
 use raw_semaphore::{NoPermit, RawSemaphore};
 
-use crate::atomic::{AtomicU32, Life, Ordering, check, check_deaths};
-use crate::kernel::{Manner, end, enter};
-
-const BY_ITSELF: Manner = Manner {
-    wakes_by_itself: true,
-    is_old: false,
-};
-const WOKEN: Manner = Manner {
-    wakes_by_itself: false,
-    is_old: false,
-};
+use crate::atomic::{AtomicU32, Ordering, check, check_deaths};
+use crate::kernel::{BY_ITSELF, WOKEN, enter, spawn, spawn_mortal};
 
 /// One permit, and what it guards by agreement.
 #[derive(Default)]
@@ -42,23 +32,6 @@ impl Guarded {
         self.semaphore.give_back(place);
     }
 
-    /// A process of which any step may be the last.
-    fn spawn_mortal(
-        self: &Arc<Self>,
-        life: &Life,
-        deeds: impl FnOnce(&Self) + 'static,
-    ) -> thread::JoinHandle<bool> {
-        let (guarded, life) = (Arc::clone(self), life.clone());
-        thread::spawn(move || {
-            enter(2, 2, BY_ITSELF);
-            let lived = life.live(|| deeds(&guarded)).is_some();
-            if !lived {
-                end();
-            }
-            lived
-        })
-    }
-
     /// So many permits can be acquired, and not one more.
     fn expect(&self, permits: u32) {
         let now = Instant::now();
@@ -76,13 +49,8 @@ fn two_take_turns_and_no_wake_up_is_lost() {
     check(Some(2), || {
         let guarded = Guarded::new(1);
         enter(1, 1, WOKEN);
-        let other = {
-            let guarded = Arc::clone(&guarded);
-            thread::spawn(move || {
-                enter(2, 2, WOKEN);
-                guarded.go_inside();
-            })
-        };
+        let shared = Arc::clone(&guarded);
+        let other = spawn(2, WOKEN, move || shared.go_inside());
         guarded.go_inside();
         other.join().unwrap();
         guarded.expect(1);
@@ -94,7 +62,8 @@ fn a_death_at_any_step_of_a_holder_leaves_all_permits() {
     check_deaths(Some(2), |life| {
         let guarded = Guarded::new(1);
         enter(1, 1, BY_ITSELF);
-        let mortal = guarded.spawn_mortal(life, Guarded::go_inside);
+        let shared = Arc::clone(&guarded);
+        let mortal = spawn_mortal(2, life, move || shared.go_inside());
         guarded.go_inside();
         mortal.join().unwrap();
         guarded.expect(1);
@@ -107,9 +76,10 @@ fn a_release_and_a_guard_forgotten_count_once_or_not_at_all() {
     check_deaths(Some(1), |life| {
         let guarded = Guarded::new(2);
         enter(1, 1, BY_ITSELF);
-        let mortal = guarded.spawn_mortal(life, |guarded| {
-            let place = guarded.semaphore.acquire(None).unwrap();
-            guarded.semaphore.forget(place);
+        let shared = Arc::clone(&guarded);
+        let mortal = spawn_mortal(2, life, move || {
+            let place = shared.semaphore.acquire(None).unwrap();
+            shared.semaphore.forget(place);
         });
         // Either it has given its permit up, or, killed, given it back.
         let was_forgotten = mortal.join().unwrap();
@@ -129,10 +99,11 @@ fn a_release_beside_a_death_comes_to_one_who_waits() {
     check_deaths(Some(2), |life| {
         let guarded = Guarded::new(0);
         enter(1, 1, BY_ITSELF);
-        let mortal = guarded.spawn_mortal(life, |guarded| {
+        let shared = Arc::clone(&guarded);
+        let mortal = spawn_mortal(2, life, move || {
             let now = Instant::now();
-            if let Ok(place) = guarded.semaphore.acquire(Some(now)) {
-                guarded.semaphore.give_back(place);
+            if let Ok(place) = shared.semaphore.acquire(Some(now)) {
+                shared.semaphore.give_back(place);
             }
         });
         assert!(guarded.semaphore.release());
