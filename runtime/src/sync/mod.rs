@@ -62,6 +62,7 @@
 // - Nobody waits for the dead: every sleep has a timeout, after which the sleeper looks by itself.
 
 mod barrier;
+mod bounded_semaphore;
 mod condition;
 mod event;
 mod lock;
@@ -85,6 +86,7 @@ pub(crate) use raw_lock::{Acquired, NotAcquired, RawLock};
 pub(crate) use vigil::Vigil;
 
 pub use barrier::{Barrier, BarrierError, BarrierWaitResult};
+pub use bounded_semaphore::BoundedSemaphore;
 pub use condition::Condition;
 pub use event::Event;
 pub(crate) use lock::{Held, Moment};
@@ -92,7 +94,7 @@ pub use lock::{Lock, LockGuard};
 pub use once::{Once, OnceState};
 pub use rlock::{RLock, RLockGuard};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-pub use semaphore::{BoundedSemaphore, Semaphore, SemaphoreGuard};
+pub use semaphore::{Semaphore, SemaphoreGuard};
 
 pub use crate::queue::{Queue, QueueError, QueueIter};
 pub use crate::shared::LockError;

@@ -1,4 +1,4 @@
-//! Permits as users meet them: [`Semaphore`], [`BoundedSemaphore`] and their guard.
+//! Permits as users meet them: [`Semaphore`] and its guard.
 //!
 //! Responsible for guards: who gives which permit back. How many there are, and what a death means for them, is the
 //! [raw semaphore](super::RawSemaphore)'s affair.
@@ -62,7 +62,7 @@ impl Semaphore {
         Self::with_bound(permits, 0)
     }
 
-    fn with_bound(permits: usize, bound: u32) -> Result<Self, Error> {
+    pub(super) fn with_bound(permits: usize, bound: u32) -> Result<Self, Error> {
         let permits = u32::try_from(permits)
             .ok()
             .filter(|&permits| permits <= MOST_PERMITS)
@@ -215,144 +215,7 @@ impl<'de> Deserialize<'de> for Semaphore {
     }
 }
 
-/// A [`Semaphore`] that never has more permits than at first: who releases once too often is told.
-///
-/// ```
-/// use procession::{BoundedSemaphore, ErrorKind};
-///
-/// let semaphore = BoundedSemaphore::new(2)?;
-/// semaphore.acquire()?.forget();
-/// semaphore.release()?;
-/// assert_eq!(semaphore.release().unwrap_err().kind(), ErrorKind::InvalidInput);
-/// # Ok::<(), procession::Error>(())
-/// ```
-#[derive(Clone)]
-pub struct BoundedSemaphore {
-    semaphore: Semaphore,
-}
-
-impl BoundedSemaphore {
-    /// A semaphore with so many permits, and never more.
-    ///
-    /// # Errors
-    ///
-    /// Of kind [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for no permits, which nobody could ever acquire, and for more
-    /// than 2,147,483,647; of kind [`ErrorKind::System`](crate::ErrorKind::System), where shared memory cannot be had.
-    ///
-    /// ```
-    /// let semaphore = procession::BoundedSemaphore::new(3)?;
-    /// assert_eq!(semaphore.value(), 3);
-    /// # Ok::<(), procession::Error>(())
-    /// ```
-    pub fn new(permits: usize) -> Result<Self, Error> {
-        if permits == 0 {
-            return Err(Error::invalid_input(
-                "a bounded semaphore of 0 permits: nobody could ever acquire one",
-            ));
-        }
-        // More than fit are refused there.
-        let bound = u32::try_from(permits).unwrap_or(u32::MAX);
-        let semaphore = Semaphore::with_bound(permits, bound)?;
-        Ok(Self { semaphore })
-    }
-
-    /// As [`Semaphore::acquire`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    ///
-    /// ```
-    /// let semaphore = procession::BoundedSemaphore::new(1)?;
-    /// drop(semaphore.acquire()?);
-    /// # Ok::<(), procession::Error>(())
-    /// ```
-    pub fn acquire(&self) -> Result<SemaphoreGuard, LockError<SemaphoreGuard>> {
-        self.semaphore.acquire()
-    }
-
-    /// As [`Semaphore::try_acquire`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    ///
-    /// ```
-    /// let semaphore = procession::BoundedSemaphore::new(1)?;
-    /// assert!(semaphore.try_acquire()?.is_some());
-    /// # Ok::<(), procession::Error>(())
-    /// ```
-    pub fn try_acquire(&self) -> Result<Option<SemaphoreGuard>, LockError<SemaphoreGuard>> {
-        self.semaphore.try_acquire()
-    }
-
-    /// As [`Semaphore::acquire_timeout`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let semaphore = procession::BoundedSemaphore::new(1)?;
-    /// assert!(semaphore.acquire_timeout(Duration::from_secs(1))?.is_some());
-    /// # Ok::<(), procession::Error>(())
-    /// ```
-    pub fn acquire_timeout(
-        &self,
-        timeout: Duration,
-    ) -> Result<Option<SemaphoreGuard>, LockError<SemaphoreGuard>> {
-        self.semaphore.acquire_timeout(timeout)
-    }
-
-    /// Brings a [forgotten](SemaphoreGuard::forget) permit back.
-    ///
-    /// # Errors
-    ///
-    /// Of kind [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput), where all permits are free or held by guards.
-    ///
-    /// ```
-    /// let semaphore = procession::BoundedSemaphore::new(1)?;
-    /// assert!(semaphore.release().is_err());
-    /// # Ok::<(), procession::Error>(())
-    /// ```
-    pub fn release(&self) -> Result<(), Error> {
-        self.semaphore.release()
-    }
-
-    /// As [`Semaphore::value`].
-    ///
-    /// ```
-    /// assert_eq!(procession::BoundedSemaphore::new(4)?.value(), 4);
-    /// # Ok::<(), procession::Error>(())
-    /// ```
-    pub fn value(&self) -> usize {
-        self.semaphore.value()
-    }
-}
-
-impl fmt::Debug for BoundedSemaphore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BoundedSemaphore")
-            .field("value", &self.value())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Serialize for BoundedSemaphore {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.semaphore.serialize(to)
-    }
-}
-
-impl<'de> Deserialize<'de> for BoundedSemaphore {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Semaphore::deserialize(from).map(|semaphore| Self { semaphore })
-    }
-}
-
-/// Holds a permit of a [`Semaphore`] or a [`BoundedSemaphore`] until it is dropped.
+/// Holds a permit of a [`Semaphore`] or a [`BoundedSemaphore`](crate::BoundedSemaphore) until it is dropped.
 ///
 /// It may go to another thread, but not to another process. If its process ends without dropping it
 /// (killed, or by `std::mem::forget`), the permit is given back to those who look for one. A copy of it in a forked child holds nothing.

@@ -4,7 +4,7 @@ use std::thread;
 use super::*;
 use crate::error::ErrorKind;
 use crate::shared::Atomic;
-use crate::sync::Event;
+use crate::sync::{BoundedSemaphore, Event};
 use crate::sys::testing::{in_child, watched};
 
 #[test]
