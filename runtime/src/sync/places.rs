@@ -5,7 +5,7 @@
 //!
 //! | word | meaning | changed by | if that process is killed |
 //! |---|---|---|---|
-//! | `who` | 0: the place is free. Else the identity of the process that has it | 0 to its own: who takes it. To 0: it. From a dead one's to its own: who clears it | found by [`Places::dead`], and cleared |
+//! | `who` | 0: the place is free. Else the identity of the process that has it, or, marked with [`CLEARS`], of the one that clears it | 0 to its own: who takes it. To 0: it. From a dead one's to its own: who clears it | found by [`Places::dead`], and cleared |
 //! | `tag`, `n` | the user's; `n` is 0 in a free place | who has the place | stay as they are |
 //! | `n_used` | no place from here on was ever taken, but by one who has not used it yet | raised by who takes a place, before it uses it | one who takes that place finds it beyond, and raises it |
 //!
@@ -15,6 +15,8 @@ use crate::board::{AtomicU32, AtomicU64, Ordering};
 use crate::sys::identity::{identity, is_alive};
 
 const FREE: u64 = 0;
+/// A mark beside an identity, in a bit that identities leave zero: it clears a dead one's place, and takes no part by it.
+const CLEARS: u64 = 1;
 
 /// So many take part at one time: with the other words of a user they fill a page.
 pub(crate) const N_PLACES: usize = if cfg!(loom) { 2 } else { 248 };
@@ -116,14 +118,15 @@ impl Places {
         let used = self.used().iter().enumerate();
         used.map(|(place, words)| (place, words.who.load(Ordering::Acquire)))
             .filter(is_meant)
-            .filter(|&(_, who)| who != FREE && !is_alive(who))
+            .filter(|&(_, who)| who != FREE && !is_alive(who & !CLEARS))
     }
 
-    /// Makes a dead one's place this process's, if it still is the dead one's.
+    /// Makes a dead one's place this process's to [free](Self::free), if it still is the dead one's.
     pub(crate) fn adopt(&self, place: usize, dead: u64) -> bool {
+        let clears = identity() | CLEARS;
         self.at(place)
             .who
-            .compare_exchange(dead, identity(), Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(dead, clears, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     }
 

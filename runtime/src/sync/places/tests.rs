@@ -32,6 +32,21 @@ fn a_dead_ones_place_is_cleared_once() {
 }
 
 #[test]
+fn a_place_that_is_cleared_is_nobodys_and_a_dead_ones_again_if_that_process_dies() {
+    let places = Places::default();
+    let place = places.take(7).unwrap();
+    places.at(place).n.store(3, Ordering::Relaxed);
+    places.at(place).who.store(DEAD, Ordering::Relaxed);
+    assert!(places.adopt(place, DEAD) && !places.adopt(place, DEAD));
+    assert_eq!((places.own(7), places.dead().count()), (None, 0));
+    let died_too = DEAD | CLEARS;
+    places.at(place).who.store(died_too, Ordering::Relaxed);
+    assert_eq!(places.dead().collect::<Vec<_>>(), [(place, died_too)]);
+    places.clear(place, died_too);
+    assert_eq!((places.sum(7), places.take(8)), (0, Some(place)));
+}
+
+#[test]
 fn a_full_table_has_no_place_more_and_no_number_leads_out_of_it() {
     let places = Places::default();
     for place in 0..N_PLACES {
