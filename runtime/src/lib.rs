@@ -36,7 +36,7 @@
 //! # What processes share
 //!
 //! Arguments and results are copied. What several processes are to see is made so: a [`Value`], an [`Array`], an [`Atomic`],
-//! a [`Queue`] between them, a [`Lock`] or an [`Event`] to agree by. Each is a handle that is passed to jobs like any
+//! a [`Queue`] between them, a [`Lock`], a [`Semaphore`] or another thing of [`sync`] to agree by. Each is a handle that is passed to jobs like any
 //! argument, returned from them, or put into structs and queues. Their memory has no name, so nothing is left behind, and what
 //! a killed process held is not lost to the others: see [`shared`] and [`sync`].
 //!
@@ -45,7 +45,8 @@
 //! - A job that panics, crashes, calls `exit`, runs too long or takes too much memory is a [`JobError`] at its own
 //!   item. Every other item keeps its result, the worker is replaced, the pool goes on.
 //! - No wait for a job, a process, a pool or a lock without a way to learn of death: of a worker, of the supervisor, of the
-//!   program. Who waits for a message or an event waits for whoever may send one; give it a time limit.
+//!   program. Who waits for a message, an event, a notification or others at a barrier waits for whoever may do that;
+//!   give it a time limit.
 //! - When the program ends, in whatever way, its workers end. Nothing has a name in the file system, so nothing
 //!   is left behind.
 //! - A job runs at most once, unless retries are asked for.
@@ -121,7 +122,11 @@ pub use queue::{Queue, QueueError, QueueIter};
 pub use shared::{
     Array, ArrayChunk, ArrayGuard, Atomic, LockError, Shareable, SharedSlice, Value, ValueGuard,
 };
-pub use sync::{Event, Lock, LockGuard};
+pub use sync::{
+    Barrier, BarrierError, BarrierWaitResult, BoundedSemaphore, Condition, Event, Lock, LockGuard,
+    Once, OnceState, RLock, RLockGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore,
+    SemaphoreGuard,
+};
 pub use sys::start::init;
 pub use worker::job_index;
 

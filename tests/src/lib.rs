@@ -8,6 +8,7 @@
 
 #![cfg(target_os = "linux")]
 
+pub mod kit;
 pub mod processes;
 mod scratch;
 mod victim;

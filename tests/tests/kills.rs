@@ -7,9 +7,12 @@
 #![cfg(target_os = "linux")]
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use procession::{Array, Atomic, Error, Event, Lock, LockError, Queue, Value, process_job, spawn};
+use procession::{
+    Array, Atomic, Barrier, BarrierError, Condition, Error, Event, Lock, LockError, Once, Queue,
+    RLock, RwLock, Semaphore, Value, process_job, spawn,
+};
 use procession_tests::begin;
 
 /// Victims for each thing.
@@ -186,5 +189,255 @@ fn queue() -> Result<(), Error> {
     });
     // Each victim may have put one more than it got, or got one more than it put.
     assert!(n_left as u64 <= 2 * N_KILLS, "{n_left}");
+    Ok(())
+}
+
+#[process_job]
+fn take_permits_for_ever(semaphore: Semaphore, at_work: Event) {
+    at_work.set();
+    loop {
+        let first = semaphore.acquire().expect("there is room for all");
+        let second = semaphore.try_acquire().expect("there is room for all");
+        drop((first, second));
+    }
+}
+
+#[test]
+fn semaphore() -> Result<(), Error> {
+    let _test = begin();
+    let semaphore = Semaphore::new(3)?;
+    kill_many!(take_permits_for_ever, semaphore, {
+        drop(semaphore.acquire()?);
+    });
+    let all = [(); 3].map(|()| semaphore.try_acquire());
+    for permit in &all {
+        assert!(matches!(permit, Ok(Some(_))), "a permit is lost");
+    }
+    assert!(semaphore.try_acquire()?.is_none(), "a permit too many");
+    Ok(())
+}
+
+#[process_job]
+fn wait_for_ever(condition: Condition, at_work: Event) {
+    at_work.set();
+    let mut guard = take(condition.acquire());
+    loop {
+        let waited = condition.wait_timeout(guard, Duration::from_micros(50));
+        guard = waited
+            .unwrap_or_else(|error| error.into_guard().expect("it is its lock"))
+            .0;
+    }
+}
+
+#[process_job]
+fn answer_for_ever(
+    condition: &Condition,
+    asked: &Value<u64>,
+    answered: &Value<u64>,
+    at_work: &Event,
+) {
+    let mut guard = take(condition.acquire());
+    at_work.set();
+    loop {
+        let is_asked = || asked.get() > answered.get();
+        guard = take(condition.wait_for(guard, is_asked));
+        answered.set(asked.get());
+    }
+}
+
+#[test]
+fn condition() -> Result<(), Error> {
+    let _test = begin();
+    let condition = Condition::new()?;
+    let (asked, answered, is_there) = (Value::new(0)?, Value::new(0)?, Event::new()?);
+    let other = spawn!(answer_for_ever(&condition, &asked, &answered, &is_there))?;
+    is_there.wait();
+    let mut n_looks = 0;
+    kill_many!(wait_for_ever, condition, {
+        n_looks += 1;
+        // After the death there is one who waits and lives: one notification is enough.
+        if n_looks % 2 == 0 {
+            let guard = take(condition.acquire());
+            let question = asked.fetch_add(1) + 1;
+            condition.notify();
+            drop(guard);
+            while answered.get() < question {
+                std::thread::yield_now();
+            }
+        }
+    });
+    other.kill()?;
+    assert!(other.join().is_err());
+    Ok(())
+}
+
+#[process_job]
+fn meet_for_ever(barrier: Barrier, at_work: Event) {
+    at_work.set();
+    loop {
+        let _met = barrier.wait_timeout(Duration::from_micros(20));
+        barrier.reset();
+    }
+}
+
+#[test]
+fn barrier() -> Result<(), Error> {
+    let _test = begin();
+    let barrier = Barrier::new(2)?;
+    kill_many!(meet_for_ever, barrier, {
+        let start = Instant::now();
+        let met = barrier.wait_timeout(Duration::from_millis(2));
+        assert!(met != Err(BarrierError::TimedOut) || start.elapsed() >= Duration::from_millis(2));
+    });
+    barrier.reset();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| barrier.wait());
+        assert!(barrier.wait().is_ok());
+        assert!(other.join().expect("no panic").is_ok());
+    });
+    Ok(())
+}
+
+#[process_job]
+fn wait_for_others(barrier: Barrier, at_work: Event) {
+    at_work.set();
+    let _broken = barrier.wait();
+}
+
+#[test]
+fn barrier_with_one_who_waits() -> Result<(), Error> {
+    let _test = begin();
+    let barrier = Barrier::new(3)?;
+    for _ in 0..N_KILLS {
+        let at_work = Event::new()?;
+        let victim = spawn!(wait_for_others(barrier.clone(), at_work.clone()))?;
+        while barrier.n_waiting() < 1 {
+            std::thread::yield_now();
+        }
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| barrier.wait());
+            victim.kill().expect("it is ours");
+            assert_eq!(other.join().expect("no panic"), Err(BarrierError::Broken));
+        });
+        assert!(victim.join().is_err());
+        barrier.reset();
+    }
+    Ok(())
+}
+
+#[process_job]
+fn lock_twice_for_ever(lock: RLock, at_work: Event) {
+    at_work.set();
+    loop {
+        let outer = take(lock.acquire());
+        drop(take(lock.acquire()));
+        drop(outer);
+    }
+}
+
+#[test]
+fn rlock() -> Result<(), Error> {
+    let _test = begin();
+    let lock = RLock::new()?;
+    let mut n_reported = 0;
+    kill_many!(lock_twice_for_ever, lock, {
+        let outer = lock.acquire();
+        n_reported += u32::from(matches!(outer, Err(LockError::OwnerDied(_))));
+        let _outer = take(outer);
+        assert!(
+            lock.acquire().is_ok(),
+            "the depth of a dead one is not this one's"
+        );
+    });
+    assert!(n_reported > 0, "no victim died with the lock in its hands");
+    assert!(lock.acquire().is_ok(), "a death is reported once");
+    assert_eq!(lock.holder(), None);
+    Ok(())
+}
+
+#[process_job]
+fn read_and_write_for_ever(lock: RwLock, numbers: [Atomic<u64>; 2], at_work: Event) {
+    at_work.set();
+    loop {
+        let reading = take(lock.read());
+        drop((reading, take(lock.read())));
+        let _writing = take(lock.write());
+        for number in &numbers {
+            number.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+#[test]
+fn rwlock() -> Result<(), Error> {
+    let _test = begin();
+    let lock = RwLock::new()?;
+    let numbers = [Atomic::new(0_u64)?, Atomic::new(0_u64)?];
+    let mut n_reported = 0;
+    for n in 0..N_KILLS {
+        let at_work = Event::new()?;
+        let victim = spawn!(read_and_write_for_ever(
+            lock.clone(),
+            numbers.clone(),
+            at_work.clone()
+        ))?;
+        at_work.wait();
+        std::thread::sleep(Duration::from_micros(n * 37 % 300));
+        victim.kill()?;
+        assert!(victim.join().is_err());
+        let is_told = matches!(lock.read(), Err(LockError::OwnerDied(_)));
+        n_reported += u32::from(is_told);
+        let writing = lock.write();
+        assert_eq!(is_told, matches!(writing, Err(LockError::OwnerDied(_))));
+        let [one, other] = [0, 1].map(|n: usize| numbers[n].load(Relaxed));
+        assert!(
+            one == other || is_told,
+            "half a change, and nobody was told"
+        );
+        numbers[1].store(one, Relaxed);
+        drop(writing);
+        assert!(lock.read().is_ok() && lock.write().is_ok());
+    }
+    assert!(n_reported > 0, "no victim died while it wrote");
+    Ok(())
+}
+
+#[process_job]
+fn do_once(once: Once, n_done: Atomic<u64>, at_work: Event) {
+    at_work.set();
+    let done = once.call_once_force(|_| {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_micros(150) {}
+        n_done.fetch_add(1, Relaxed);
+    });
+    done.expect("nobody calls it from itself");
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn once() -> Result<(), Error> {
+    let _test = begin();
+    let mut n_reported = 0;
+    for n in 0..N_KILLS {
+        let (once, n_done, at_work) = (Once::new()?, Atomic::new(0_u64)?, Event::new()?);
+        let victim = spawn!(do_once(once.clone(), n_done.clone(), at_work.clone()))?;
+        at_work.wait();
+        std::thread::sleep(Duration::from_micros(n * 37 % 300));
+        victim.kill()?;
+        let told = once.call_once(|| {
+            n_done.fetch_add(1, Relaxed);
+        });
+        n_reported += u32::from(matches!(told, Err(LockError::OwnerDied(()))));
+        assert_eq!(told.is_ok(), once.is_completed());
+        once.call_once_force(|state| {
+            assert!(state.is_poisoned());
+            n_done.fetch_add(1, Relaxed);
+        })?;
+        assert!(victim.join().is_err());
+        assert!(n_done.load(Relaxed) >= 1 && once.is_completed());
+    }
+    assert!(n_reported > 0, "no victim died while it was at it");
     Ok(())
 }

@@ -42,6 +42,10 @@ pub enum LockError<G> {
     AlreadyHeld,
     /// The [`Array`](crate::Array) was frozen or divided meanwhile and has no lock any more.
     Detached,
+    /// The guard that was passed does not hold the lock in question: it is another lock's, or a copy in a forked child.
+    NotHeld,
+    /// As many processes, or threads, take part at this moment as can be kept count of: 248.
+    TooMany,
 }
 
 impl<G> LockError<G> {
@@ -61,7 +65,19 @@ impl<G> LockError<G> {
     pub fn into_guard(self) -> Option<G> {
         match self {
             Self::OwnerDied(guard) | Self::Poisoned(guard) => Some(guard),
-            Self::AlreadyHeld | Self::Detached => None,
+            Self::AlreadyHeld | Self::Detached | Self::NotHeld | Self::TooMany => None,
+        }
+    }
+
+    /// The same with another guard.
+    pub(crate) fn map<H>(self, to: impl FnOnce(G) -> H) -> LockError<H> {
+        match self {
+            Self::OwnerDied(guard) => LockError::OwnerDied(to(guard)),
+            Self::Poisoned(guard) => LockError::Poisoned(to(guard)),
+            Self::AlreadyHeld => LockError::AlreadyHeld,
+            Self::Detached => LockError::Detached,
+            Self::NotHeld => LockError::NotHeld,
+            Self::TooMany => LockError::TooMany,
         }
     }
 
@@ -86,6 +102,8 @@ impl<G> LockError<G> {
             Self::Poisoned(_) => "Poisoned",
             Self::AlreadyHeld => "AlreadyHeld",
             Self::Detached => "Detached",
+            Self::NotHeld => "NotHeld",
+            Self::TooMany => "TooMany",
         }
     }
 }
@@ -104,6 +122,12 @@ impl<G> fmt::Display for LockError<G> {
             }
             Self::Detached => {
                 "the array was frozen or divided into chunks meanwhile: use the slice or the chunks"
+            }
+            Self::NotHeld => {
+                "the guard does not hold this lock: it is another lock's, or a copy in a forked process"
+            }
+            Self::TooMany => {
+                "too many processes or threads take part at one time: 248 can be kept count of"
             }
         })
     }

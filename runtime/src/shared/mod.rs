@@ -31,7 +31,7 @@
 //!
 //! # What it costs
 //!
-//! A [`Value`], an [`Atomic`], a [`Lock`](crate::Lock) and an [`Event`](crate::Event) of up to 8 KiB lie side by side in one memory that
+//! A [`Value`], an [`Atomic`] and all of [`sync`](crate::sync) of up to 8 KiB lie side by side in one memory that
 //! every process has, and cost next to nothing. Each [`Array`], divided array and [`Queue`](crate::Queue) has a file of its own: one
 //! descriptor and one mapping in each process that has a handle, so many small arrays are better one large one (or `ulimit -n` is
 //! raised). An array's memory is taken when it is made, a queue's as it fills.
@@ -55,6 +55,7 @@
 //! | `mp.Queue()`, `mp.Queue(10)` | [`Queue::new`](crate::Queue::new), [`Queue::bounded(10)`](crate::Queue::bounded) |
 //! | `mp.Lock()`, `with lock:` | [`Lock`](crate::Lock), `let _guard = lock.acquire()?` |
 //! | `mp.Event()` | [`Event`](crate::Event) |
+//! | `mp.RLock()`, `mp.Semaphore(n)`, `mp.Condition()`, `mp.Barrier(n)` | see [`sync`](crate::sync#coming-from-python) |
 //!
 //! | type code | `ctypes` | Rust |
 //! |---|---|---|

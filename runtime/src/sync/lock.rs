@@ -202,6 +202,15 @@ pub struct LockGuard {
     holder: Holder,
 }
 
+impl LockGuard {
+    /// Whether it is this lock's, and no copy in a forked child.
+    pub(super) fn holds(&self, lock: &Lock) -> bool {
+        std::ptr::eq(self.lock, lock.lock)
+            && self.holder.is_ours()
+            && self.lock.is_held_by_this_thread()
+    }
+}
+
 impl Drop for LockGuard {
     #[inline]
     fn drop(&mut self) {
@@ -236,7 +245,7 @@ fn moment_after(timeout: Duration) -> Option<Instant> {
 struct Holder {
     was_panicking: bool,
     /// A copy of the guard in a forked child may be dropped while the child holds the same lock itself, which the words in
-    /// memory cannot tell apart.
+    /// memory cannot tell apart. 0 once it was disowned.
     pid: u32,
     /// Holding is an affair of one thread.
     _not_send: PhantomData<MutexGuard<'static, ()>>,
@@ -335,6 +344,11 @@ impl Held {
     #[inline]
     pub(crate) fn is_ours(&self) -> bool {
         self.holder.is_ours()
+    }
+
+    /// Does not release it after all: another guard of this thread does.
+    pub(super) fn disown(&mut self) {
+        self.holder.pid = 0;
     }
 
     /// `false` in a forked copy.

@@ -8,6 +8,8 @@ use std::cell::Cell;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::sync::{Condvar, Mutex};
 
+use crate::atomic::Life;
+
 /// How a process sleeps and how its time passes.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Manner {
@@ -15,6 +17,44 @@ pub(crate) struct Manner {
     pub(crate) wakes_by_itself: bool,
     /// A millisecond passes with every look at the clock, not only with every sleep: it soon has waited long.
     pub(crate) is_old: bool,
+}
+
+pub(crate) const BY_ITSELF: Manner = Manner {
+    wakes_by_itself: true,
+    is_old: false,
+};
+pub(crate) const WOKEN: Manner = Manner {
+    wakes_by_itself: false,
+    is_old: false,
+};
+
+/// Starts a process of which any step may be the last; what its thread ends with: whether it lived.
+pub(crate) fn spawn_mortal(
+    number: u32,
+    life: &Life,
+    deeds: impl FnOnce() + 'static,
+) -> loom::thread::JoinHandle<bool> {
+    let life = life.clone();
+    loom::thread::spawn(move || {
+        enter(number, number, BY_ITSELF);
+        let lived = life.live(deeds).is_some();
+        if !lived {
+            end();
+        }
+        lived
+    })
+}
+
+/// Starts a process.
+pub(crate) fn spawn<T: 'static>(
+    number: u32,
+    manner: Manner,
+    deeds: impl FnOnce() -> T + 'static,
+) -> loom::thread::JoinHandle<T> {
+    loom::thread::spawn(move || {
+        enter(number, number, manner);
+        deeds()
+    })
 }
 
 #[derive(Clone, Copy, Default)]

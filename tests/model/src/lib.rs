@@ -11,8 +11,9 @@
 //! shared memory, see [`atomic`]; its supervisor learns of it by joining the thread.
 //!
 //! What is the crate's own code, compiled from `runtime/src`: the state words, the guard, the queue of tasks, the chain of
-//! finished tasks and the supervisor's verdict; the lock and the notice; the life of a small block, the claim to a chunk and
-//! the division of an array; the ring of a queue, its positions and its memory.
+//! finished tasks and the supervisor's verdict; the lock, the notice and the places, and what is built of these in `sync`:
+//! semaphore, condition, barrier, readers and writers, once; the life of a small block, the claim to a chunk and the division
+//! of an array; the ring of a queue, its positions and its memory.
 //!
 //! What is written again here, because the original cannot live outside a mapping: the board that holds them ([`board`]),
 //! the worker's way through a task ([`worker`]), the program's books ([`program`]), and the spinning, sleeping and
@@ -51,19 +52,31 @@ mod sys {
 
 /// What shared types are made of, each of which has models of its own.
 mod sync {
-    pub(crate) use crate::lock::raw_lock::RawLock;
+    pub(crate) use crate::lock::raw_lock::{Acquired, NotAcquired, RawLock};
     pub(crate) use crate::notice::notice::Notice;
+    pub(crate) use crate::places::Places;
+    pub(crate) use crate::vigil::{self, Vigil};
 }
+
+#[path = "../../../runtime/src/sync/places.rs"]
+mod places;
+#[path = "../../../runtime/src/sync/vigil.rs"]
+mod vigil;
 
 mod supervisor;
 
+mod barrier;
 mod bells;
 mod chain;
 mod claims;
+mod condition;
 mod guard;
 mod lock;
 mod notice;
+mod once;
 mod order;
 mod progress;
 mod queue;
+mod rwlock;
+mod semaphore;
 mod shared;

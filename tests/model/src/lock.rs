@@ -10,19 +10,11 @@ use loom::thread;
 use raw_lock::{Acquired, NotAcquired, RawLock};
 
 use crate::atomic::{AtomicU32, Life, Ordering, check, check_deaths};
-use crate::kernel::{Manner, end, enter};
+use crate::kernel::{BY_ITSELF, Manner, WOKEN, end, enter};
 
-const BY_ITSELF: Manner = Manner {
-    wakes_by_itself: true,
-    is_old: false,
-};
 const OLD_BY_ITSELF: Manner = Manner {
     wakes_by_itself: true,
     is_old: true,
-};
-const WOKEN: Manner = Manner {
-    wakes_by_itself: false,
-    is_old: false,
 };
 const OLD_WOKEN: Manner = Manner {
     wakes_by_itself: false,

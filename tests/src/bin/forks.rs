@@ -15,7 +15,7 @@ use procession::{
     pool_map, process_job, spawn,
 };
 use procession_tests::processes::{self, Signal};
-use procession_tests::wait_for;
+use procession_tests::{kit, wait_for};
 
 static FILLED: AtomicU32 = AtomicU32::new(0);
 
@@ -263,6 +263,7 @@ fn main() {
             println!("{:?}", pool.map(job!(square), 0..4).expect("results"));
         }
         "handles" => handles(),
+        "kit" => kit::goes_everywhere(&forked(2).expect("a pool")).expect("its handles travel"),
         "dropped" => dropped(),
         "leaked" => leaked(),
         "nested" => {
