@@ -87,6 +87,7 @@ impl<'i> Encoder<'i> {
     }
 
     /// An encoder at the start of a stream that uses the allocation of `buffer`, whose content is dropped.
+    #[inline]
     pub fn with_buffer(mut buffer: Vec<u8>) -> Self {
         buffer.clear();
         Self {
@@ -108,12 +109,14 @@ impl<'i> Encoder<'i> {
 
     /// The same encoder for what nobody keeps while it travels: names in it count as holders, under this tag.
     #[must_use]
+    #[inline]
     pub(crate) fn giving(mut self, tag: u64) -> Self {
         self.tag = tag;
         self
     }
 
     /// What has to last until the bytes are read.
+    #[inline]
     pub(crate) fn passengers(&self) -> &Passengers {
         &self.passengers
     }
@@ -132,11 +135,13 @@ impl<'i> Encoder<'i> {
     }
 
     /// Leaves the passengers to the caller.
+    #[inline]
     pub(crate) fn take_passengers(&mut self) -> Passengers {
         std::mem::take(&mut self.passengers)
     }
 
     /// Ends all borrows and gives the allocation back for the next encoder.
+    #[inline]
     pub fn into_buffer(self) -> Vec<u8> {
         self.buffer
     }
@@ -170,21 +175,17 @@ impl<'i> Encoder<'i> {
     }
 
     /// The bytes collected, in stream order and in as few slices as they lie in: [`len`](Self::len) bytes in all.
+    #[inline]
     pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
-        let ends = self
-            .pieces
-            .iter()
-            .map(|piece| piece.after)
-            .chain([self.buffer.len()]);
-        let begins = [0]
-            .into_iter()
-            .chain(self.pieces.iter().map(|piece| piece.after));
-        let own = begins
-            .zip(ends)
-            .map(|(begin, end)| &self.buffer[begin..end]);
-        let borrowed = self.pieces.iter().map(|piece| piece.bytes).chain([&[][..]]);
-        own.zip(borrowed)
-            .flat_map(|(own, borrowed)| [own, borrowed])
+        let mut begin = 0;
+        let to_last_piece = self.pieces.iter().flat_map(move |piece| {
+            let own = &self.buffer[begin..piece.after];
+            begin = piece.after;
+            [own, piece.bytes]
+        });
+        let last = self.pieces.last().map_or(0, |piece| piece.after);
+        to_last_piece
+            .chain([&self.buffer[last..]])
             .filter(|chunk| !chunk.is_empty())
     }
 

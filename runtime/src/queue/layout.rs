@@ -17,6 +17,7 @@ pub(super) struct Line<T>(T);
 impl<T> Deref for Line<T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         &self.0
     }
@@ -59,6 +60,7 @@ pub(super) struct Held<'a>(&'a RawLock);
 
 impl<'a> Held<'a> {
     /// `None` when the deadline has passed. However the last holder has ended, there is nothing to repair.
+    #[inline]
     pub(super) fn acquire(lock: &'a RawLock, deadline: Option<Instant>) -> Option<Self> {
         match lock.acquire(deadline) {
             Ok(_) => Some(Self(lock)),
@@ -68,6 +70,7 @@ impl<'a> Held<'a> {
 }
 
 impl Drop for Held<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.0.release(false);
     }

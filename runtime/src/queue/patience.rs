@@ -32,6 +32,7 @@ impl Patience {
     }
 
     /// For a lock, which others hold for no longer than it takes to copy a message.
+    #[inline]
     pub(super) fn deadline(self) -> Option<Instant> {
         match self {
             Self::Until(deadline) => Some(deadline),
@@ -40,6 +41,7 @@ impl Patience {
     }
 
     /// Attempts again and again; `is_worth_it` says without a lock whether the next one may have success.
+    #[inline]
     pub(super) fn wait<R>(
         self,
         notice: &Notice,
@@ -47,9 +49,19 @@ impl Patience {
         is_worth_it: impl Fn() -> bool,
     ) -> Result<Option<R>, QueueError> {
         // Mostly there is nothing to wait for, and so no word to fetch that the other side writes.
-        if let Some(result) = attempt()? {
-            return Ok(Some(result));
+        match attempt()? {
+            Some(result) => Ok(Some(result)),
+            None => self.wait_on(notice, attempt, is_worth_it),
         }
+    }
+
+    #[cold]
+    fn wait_on<R>(
+        self,
+        notice: &Notice,
+        mut attempt: impl FnMut() -> Result<Option<R>, QueueError>,
+        is_worth_it: impl Fn() -> bool,
+    ) -> Result<Option<R>, QueueError> {
         loop {
             let seen = notice.seen();
             if let Some(result) = attempt()? {

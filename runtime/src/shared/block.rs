@@ -296,6 +296,7 @@ impl Block {
     }
 
     /// A number that no other large block has.
+    #[inline]
     pub(crate) fn id(&self) -> u64 {
         match self.home() {
             Home::Arena { run, .. } => u64::from(run.first),
