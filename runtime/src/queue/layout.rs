@@ -36,6 +36,8 @@ pub(super) struct Side {
     pub(super) memory: AtomicU32,
     /// Of the putters' side: units of the kept piece that have memory.
     pub(super) kept: AtomicU32,
+    /// How seldom this side looks when it waits for the other, see [`patience`](super::patience).
+    pub(super) rhythm: AtomicU32,
     /// The tail on the putters' side, the head on the getters'.
     pub(super) position: Line<AtomicU64>,
     /// What this side has done, which the other waits for.

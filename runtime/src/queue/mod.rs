@@ -29,7 +29,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use error::QueueError;
 pub use iter::QueueIter;
 use message::Message;
-use patience::Patience;
+use patience::{Awaited, Patience};
 use ring::Ring;
 
 use crate::argument::ByValue;
@@ -275,8 +275,8 @@ impl<T: ByValue> Queue<T> {
             Err(QueueError::Full) => Ok(None),
             other => other.map(Some),
         };
-        let has_room = || self.ring.n_waiting() < self.ring.bound();
-        let put = patience.wait(self.ring.departures(), attempt, has_room);
+        let n_rooms = || self.ring.bound().saturating_sub(self.ring.n_waiting());
+        let put = patience.wait(Awaited::room(&self.ring), attempt, n_rooms);
         if !matches!(put, Ok(Some(()))) {
             encoder.recall_passengers();
             return put.and(Err(QueueError::Full));
@@ -295,8 +295,8 @@ impl<T: ByValue> Queue<T> {
             let is_taken = self.ring.take(&mut message, patience.deadline())?;
             Ok(is_taken.then_some(()))
         };
-        let has_arrived = || self.ring.n_waiting() > 0;
-        let taken = patience.wait(self.ring.arrivals(), attempt, has_arrived)?;
+        let n_waiting = || self.ring.n_waiting();
+        let taken = patience.wait(Awaited::messages(&self.ring), attempt, n_waiting)?;
         taken.map(|()| decode(&message)).transpose()
     }
 }
