@@ -4,7 +4,7 @@
 //! know the destination, which is often memory that other processes see: [`Encoder::chunks`] gives the bytes, and whoever
 //! owns the destination copies them there. Large slices of plain data stay where the caller has them until then.
 
-use std::slice;
+use std::{mem, slice};
 
 use bincode::{
     config::{Configuration, Fixint},
@@ -177,16 +177,12 @@ impl<'i> Encoder<'i> {
     /// The bytes collected, in stream order and in as few slices as they lie in: [`len`](Self::len) bytes in all.
     #[inline]
     pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
-        let mut begin = 0;
-        let to_last_piece = self.pieces.iter().flat_map(move |piece| {
-            let own = &self.buffer[begin..piece.after];
-            begin = piece.after;
-            [own, piece.bytes]
-        });
-        let last = self.pieces.last().map_or(0, |piece| piece.after);
-        to_last_piece
-            .chain([&self.buffer[last..]])
-            .filter(|chunk| !chunk.is_empty())
+        Chunks {
+            pieces: self.pieces.iter(),
+            buffer: &self.buffer,
+            begin: 0,
+            next: &[],
+        }
     }
 
     /// Appends a value.
@@ -356,6 +352,38 @@ impl<'i> Encoder<'i> {
             self.recall_from(n_passengers);
             CodecError::writing::<T>(&cause)
         })
+    }
+}
+
+/// What an encoder has collected, in stream order.
+struct Chunks<'e, 'i> {
+    /// Those that are not begun yet.
+    pieces: slice::Iter<'e, Piece<'i>>,
+    buffer: &'e [u8],
+    /// How much of the buffer was given.
+    begin: usize,
+    /// The piece that is begun, if what stands in the buffer before it was given.
+    next: &'e [u8],
+}
+
+impl<'e> Iterator for Chunks<'e, '_> {
+    type Item = &'e [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'e [u8]> {
+        if !self.next.is_empty() {
+            return Some(mem::take(&mut self.next));
+        }
+        let piece = self.pieces.next();
+        let end = piece.map_or(self.buffer.len(), |piece| piece.after);
+        let own = &self.buffer[self.begin..end];
+        self.begin = end;
+        let borrowed = piece.map_or(&[][..], |piece| piece.bytes);
+        if own.is_empty() {
+            return (!borrowed.is_empty()).then_some(borrowed);
+        }
+        self.next = borrowed;
+        Some(own)
     }
 }
 

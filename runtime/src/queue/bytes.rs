@@ -74,14 +74,14 @@ impl RingBytes {
     #[inline]
     pub(super) fn write<'c>(&self, units: u32, chunks: impl Iterator<Item = &'c [u8]>) {
         let mut offset = self.place(units.wrapping_add(1)) as usize * UNIT;
-        chunks.for_each(|chunk| {
+        for chunk in chunks {
             let (first, rest) = chunk.split_at(chunk.len().min(self.n_bytes() - offset));
             self.block().write(RING + offset, first);
             if !rest.is_empty() {
                 self.block().write(RING, rest);
             }
             offset = (offset + chunk.len()) & (self.n_bytes() - 1);
-        });
+        }
     }
 
     /// Copies out the bytes of a message that begins at `units`.

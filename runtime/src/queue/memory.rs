@@ -59,6 +59,7 @@ impl Ring {
 
     /// In an empty queue, under the putters' lock: has the next message at the start of the ring if it would end behind
     /// [`TURN`]. Gives the tail, and up to where memory was given back.
+    #[cold]
     pub(super) fn begin_again(
         &self,
         tail: Position,
@@ -135,6 +136,7 @@ impl Ring {
     }
 
     /// [`give_back_behind`](Self::give_back_behind) the head as it is, for one who has the putters' lock.
+    #[cold]
     pub(super) fn give_back(&self, deadline: Option<Instant>) -> Result<u32, QueueError> {
         let getters = &self.shared().getters;
         let _held = Held::acquire(&getters.lock, deadline).ok_or(QueueError::Full)?;

@@ -205,6 +205,7 @@ impl Ring {
     }
 
     /// What waits in front of the tail, and up to where memory was given back. Asked under the putters' lock.
+    #[cold]
     fn look_before(&self, tail: Position) -> Result<(Waiting, u32), QueueError> {
         let Shared {
             putters, getters, ..
@@ -322,6 +323,7 @@ impl Ring {
     }
 
     /// Under the getters' lock.
+    #[cold]
     fn empty_and_close(&self) -> QueueError {
         self.close();
         let Shared {
