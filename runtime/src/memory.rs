@@ -117,11 +117,9 @@ impl<Keeper> Memory<Keeper> {
     #[inline]
     pub(crate) fn pointer(&self, offset: usize, len: usize) -> NonNull<u8> {
         let end = offset.checked_add(len);
-        assert!(
-            end.is_some_and(|end| end <= self.len),
-            "{len} bytes at {offset} are not within {}",
-            self.len
-        );
+        if end.is_none_or(|end| end > self.len) {
+            not_within(offset, len, self.len);
+        }
         // SAFETY: the sum lies within the mapping, which is one allocation, as checked above.
         unsafe { self.start.add(offset) }
     }
@@ -170,6 +168,13 @@ impl<Keeper> Memory<Keeper> {
         // SAFETY: as in `write`.
         unsafe { to.as_ptr().write_bytes(0, len) };
     }
+}
+
+/// Apart, so that whoever asks for an address has nothing of the message's on its way.
+#[cold]
+#[inline(never)]
+fn not_within(offset: usize, len: usize, whole: usize) -> ! {
+    panic!("{len} bytes at {offset} are not within {whole}");
 }
 
 impl From<Mapping> for Memory {

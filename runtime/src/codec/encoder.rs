@@ -4,7 +4,7 @@
 //! know the destination, which is often memory that other processes see: [`Encoder::chunks`] gives the bytes, and whoever
 //! owns the destination copies them there. Large slices of plain data stay where the caller has them until then.
 
-use std::slice;
+use std::{mem, slice};
 
 use bincode::{
     config::{Configuration, Fixint},
@@ -87,6 +87,7 @@ impl<'i> Encoder<'i> {
     }
 
     /// An encoder at the start of a stream that uses the allocation of `buffer`, whose content is dropped.
+    #[inline]
     pub fn with_buffer(mut buffer: Vec<u8>) -> Self {
         buffer.clear();
         Self {
@@ -108,12 +109,14 @@ impl<'i> Encoder<'i> {
 
     /// The same encoder for what nobody keeps while it travels: names in it count as holders, under this tag.
     #[must_use]
+    #[inline]
     pub(crate) fn giving(mut self, tag: u64) -> Self {
         self.tag = tag;
         self
     }
 
     /// What has to last until the bytes are read.
+    #[inline]
     pub(crate) fn passengers(&self) -> &Passengers {
         &self.passengers
     }
@@ -132,11 +135,13 @@ impl<'i> Encoder<'i> {
     }
 
     /// Leaves the passengers to the caller.
+    #[inline]
     pub(crate) fn take_passengers(&mut self) -> Passengers {
         std::mem::take(&mut self.passengers)
     }
 
     /// Ends all borrows and gives the allocation back for the next encoder.
+    #[inline]
     pub fn into_buffer(self) -> Vec<u8> {
         self.buffer
     }
@@ -170,22 +175,14 @@ impl<'i> Encoder<'i> {
     }
 
     /// The bytes collected, in stream order and in as few slices as they lie in: [`len`](Self::len) bytes in all.
+    #[inline]
     pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
-        let ends = self
-            .pieces
-            .iter()
-            .map(|piece| piece.after)
-            .chain([self.buffer.len()]);
-        let begins = [0]
-            .into_iter()
-            .chain(self.pieces.iter().map(|piece| piece.after));
-        let own = begins
-            .zip(ends)
-            .map(|(begin, end)| &self.buffer[begin..end]);
-        let borrowed = self.pieces.iter().map(|piece| piece.bytes).chain([&[][..]]);
-        own.zip(borrowed)
-            .flat_map(|(own, borrowed)| [own, borrowed])
-            .filter(|chunk| !chunk.is_empty())
+        Chunks {
+            pieces: self.pieces.iter(),
+            buffer: &self.buffer,
+            begin: 0,
+            next: &[],
+        }
     }
 
     /// Appends a value.
@@ -355,6 +352,38 @@ impl<'i> Encoder<'i> {
             self.recall_from(n_passengers);
             CodecError::writing::<T>(&cause)
         })
+    }
+}
+
+/// What an encoder has collected, in stream order.
+struct Chunks<'e, 'i> {
+    /// Those that are not begun yet.
+    pieces: slice::Iter<'e, Piece<'i>>,
+    buffer: &'e [u8],
+    /// How much of the buffer was given.
+    begin: usize,
+    /// The piece that is begun, if what stands in the buffer before it was given.
+    next: &'e [u8],
+}
+
+impl<'e> Iterator for Chunks<'e, '_> {
+    type Item = &'e [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'e [u8]> {
+        if !self.next.is_empty() {
+            return Some(mem::take(&mut self.next));
+        }
+        let piece = self.pieces.next();
+        let end = piece.map_or(self.buffer.len(), |piece| piece.after);
+        let own = &self.buffer[self.begin..end];
+        self.begin = end;
+        let borrowed = piece.map_or(&[][..], |piece| piece.bytes);
+        if own.is_empty() {
+            return (!borrowed.is_empty()).then_some(borrowed);
+        }
+        self.next = borrowed;
+        Some(own)
     }
 }
 

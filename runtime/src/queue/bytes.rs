@@ -42,16 +42,19 @@ impl RingBytes {
         })
     }
 
+    #[inline]
     pub(super) fn block(&self) -> &Arc<Block> {
         &self.block
     }
 
     /// In units.
+    #[inline]
     pub(super) fn len(&self) -> u32 {
         self.len
     }
 
     /// Units from the start of the ring.
+    #[inline]
     pub(super) fn place(&self, units: u32) -> u32 {
         units & (self.len - 1)
     }
@@ -62,31 +65,40 @@ impl RingBytes {
     }
 
     /// The first unit of a message.
+    #[inline]
     pub(super) fn length_at(&self, units: u32) -> &AtomicU64 {
         self.block().words(RING + self.place(units) as usize * UNIT)
     }
 
     /// Copies in the bytes of a message that begins at `units`, behind its first unit.
+    #[inline]
     pub(super) fn write<'c>(&self, units: u32, chunks: impl Iterator<Item = &'c [u8]>) {
-        let ring = self.len as usize * UNIT;
-        let mut offset = self.place(units) as usize * UNIT + UNIT;
+        let mut offset = self.place(units.wrapping_add(1)) as usize * UNIT;
         for chunk in chunks {
-            offset %= ring;
-            let (first, rest) = chunk.split_at(chunk.len().min(ring - offset));
+            let (first, rest) = chunk.split_at(chunk.len().min(self.n_bytes() - offset));
             self.block().write(RING + offset, first);
-            self.block().write(RING, rest);
-            offset += chunk.len();
+            if !rest.is_empty() {
+                self.block().write(RING, rest);
+            }
+            offset = (offset + chunk.len()) & (self.n_bytes() - 1);
         }
     }
 
     /// Copies out the bytes of a message that begins at `units`.
+    #[inline]
     pub(super) fn read(&self, units: u32, bytes: &mut [u8]) {
-        let ring = self.len as usize * UNIT;
-        let offset = (self.place(units) as usize * UNIT + UNIT) % ring;
-        let n_first = bytes.len().min(ring - offset);
+        let offset = self.place(units.wrapping_add(1)) as usize * UNIT;
+        let n_first = bytes.len().min(self.n_bytes() - offset);
         let (first, rest) = bytes.split_at_mut(n_first);
         self.block().read(RING + offset, first);
-        self.block().read(RING, rest);
+        if !rest.is_empty() {
+            self.block().read(RING, rest);
+        }
+    }
+
+    #[inline]
+    fn n_bytes(&self) -> usize {
+        self.len as usize * UNIT
     }
 
     /// Gives memory to `n_units`, at most the ring's, from `begin` on.

@@ -17,6 +17,7 @@ pub(super) struct Line<T>(T);
 impl<T> Deref for Line<T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         &self.0
     }
@@ -35,6 +36,8 @@ pub(super) struct Side {
     pub(super) memory: AtomicU32,
     /// Of the putters' side: units of the kept piece that have memory.
     pub(super) kept: AtomicU32,
+    /// How seldom this side looks when it waits for the other, see [`patience`](super::patience).
+    pub(super) rhythm: AtomicU32,
     /// The tail on the putters' side, the head on the getters'.
     pub(super) position: Line<AtomicU64>,
     /// What this side has done, which the other waits for.
@@ -59,6 +62,7 @@ pub(super) struct Held<'a>(&'a RawLock);
 
 impl<'a> Held<'a> {
     /// `None` when the deadline has passed. However the last holder has ended, there is nothing to repair.
+    #[inline]
     pub(super) fn acquire(lock: &'a RawLock, deadline: Option<Instant>) -> Option<Self> {
         match lock.acquire(deadline) {
             Ok(_) => Some(Self(lock)),
@@ -68,6 +72,7 @@ impl<'a> Held<'a> {
 }
 
 impl Drop for Held<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.0.release(false);
     }

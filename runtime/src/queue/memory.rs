@@ -35,6 +35,7 @@ const AHEAD: (u32, u32) = (64 << 10, 8 << 20);
 
 impl Ring {
     /// Units in which memory is given back; a power of two.
+    #[inline]
     fn step(&self) -> u32 {
         (self.bytes.len() / 16).min(STEP / UNIT as u32)
     }
@@ -45,17 +46,20 @@ impl Ring {
     }
 
     /// Units after which a putter looks where the head is, whatever it has seen before; a power of two.
+    #[inline]
     pub(super) fn look_after(&self) -> u32 {
         (self.bytes.len() / 2).min(LOOK / UNIT as u32)
     }
 
     /// Units of the kept piece.
+    #[inline]
     fn kept(&self) -> u32 {
         (self.bytes.len() / 4).min(KEPT / UNIT as u32)
     }
 
     /// In an empty queue, under the putters' lock: has the next message at the start of the ring if it would end behind
     /// [`TURN`]. Gives the tail, and up to where memory was given back.
+    #[cold]
     pub(super) fn begin_again(
         &self,
         tail: Position,
@@ -99,6 +103,7 @@ impl Ring {
     }
 
     /// Sees to it that `n_units` from `begin` on have memory. `room` is free there, `n_waiting` is taken before.
+    #[inline]
     pub(super) fn reserve(
         &self,
         begin: u32,
@@ -131,6 +136,7 @@ impl Ring {
     }
 
     /// [`give_back_behind`](Self::give_back_behind) the head as it is, for one who has the putters' lock.
+    #[cold]
     pub(super) fn give_back(&self, deadline: Option<Instant>) -> Result<u32, QueueError> {
         let getters = &self.shared().getters;
         let _held = Held::acquire(&getters.lock, deadline).ok_or(QueueError::Full)?;
@@ -140,6 +146,7 @@ impl Ring {
 
     /// Returns to the system what lies behind the head in whole steps, the kept piece excepted; gives the end of that.
     /// Under the getters' lock.
+    #[inline]
     pub(super) fn give_back_behind(&self, head: u32) -> u32 {
         let given_back = &self.shared().getters.memory;
         let begin = given_back.load(Ordering::Relaxed);

@@ -21,9 +21,28 @@ pub(super) enum Message {
     Long(Vec<u8>),
 }
 
+impl Default for Message {
+    #[inline]
+    fn default() -> Self {
+        Self::Short {
+            bytes: [0; SHORT],
+            len: 0,
+        }
+    }
+}
+
 impl Message {
-    /// `len` noughts, if there is so much memory.
-    pub(super) fn of_noughts(len: usize) -> Result<Self, QueueError> {
+    /// Some bytes, `len` of them, if there is so much memory.
+    #[inline]
+    pub(super) fn set_len(&mut self, len: usize) -> Result<(), QueueError> {
+        match self {
+            Self::Short { len: own, .. } if len <= SHORT => *own = len,
+            _ => *self = Self::of_noughts(len)?,
+        }
+        Ok(())
+    }
+
+    fn of_noughts(len: usize) -> Result<Self, QueueError> {
         if len <= SHORT {
             let bytes = [0; SHORT];
             return Ok(Self::Short { bytes, len });
@@ -47,6 +66,7 @@ impl Message {
         Ok(Self::Long(bytes))
     }
 
+    #[inline]
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         match self {
             Self::Short { bytes, len } => &mut bytes[..*len],
@@ -58,6 +78,7 @@ impl Message {
 impl Deref for Message {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         match self {
             Self::Short { bytes, len } => &bytes[..*len],
@@ -83,7 +104,8 @@ mod tests {
     #[test]
     fn it_is_as_long_as_it_is_to_be() {
         for len in [0, 1, SHORT, SHORT + 1, 1000] {
-            let mut message = Message::of_noughts(len).unwrap();
+            let mut message = Message::default();
+            message.set_len(len).unwrap();
             message.bytes_mut().fill(7);
             assert_eq!(*message, vec![7; len]);
         }

@@ -5,6 +5,7 @@
 //!
 //! Invariants: no user code (serde's) runs under a lock.
 
+mod buffer;
 mod bytes;
 mod error;
 #[cfg(all(any(test, fuzzing), target_os = "linux", not(procession_unsupported)))]
@@ -29,7 +30,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use error::QueueError;
 pub use iter::QueueIter;
-use patience::Patience;
+use message::Message;
+use patience::{Awaited, Patience};
 use ring::Ring;
 
 use crate::argument::ByValue;
@@ -264,8 +266,9 @@ impl<T: ByValue> Queue<T> {
         QueueIter::of(self)
     }
 
+    #[inline]
     fn put_within(&self, message: T, patience: Patience) -> Result<(), QueueError> {
-        let mut encoder = Encoder::new().giving(self.ring.block().id());
+        let mut encoder = Encoder::with_buffer(buffer::lend()).giving(self.ring.block().id());
         T::encode(&message, &mut encoder).inspect_err(|_| encoder.recall_passengers())?;
         if !encoder.passengers().is_empty() {
             self.ring.block().note_names();
@@ -274,27 +277,33 @@ impl<T: ByValue> Queue<T> {
             Err(QueueError::Full) => Ok(None),
             other => other.map(Some),
         };
-        let has_room = || self.ring.n_waiting() < self.ring.bound();
-        let put = patience.wait(self.ring.departures(), attempt, has_room);
+        let n_rooms = || self.ring.bound().saturating_sub(self.ring.n_waiting());
+        let put = patience.wait(Awaited::room(&self.ring), attempt, n_rooms);
         if !matches!(put, Ok(Some(()))) {
             encoder.recall_passengers();
             return put.and(Err(QueueError::Full));
         }
         let passengers = encoder.take_passengers();
-        drop(encoder);
+        buffer::give_back(encoder.into_buffer());
         drop(message);
         passengers.into_iter().for_each(|it| it.depart());
         Ok(())
     }
 
+    #[inline]
     fn get_within(&self, patience: Patience) -> Result<Option<T>, QueueError> {
-        let attempt = || self.ring.take(patience.deadline());
-        let has_arrived = || self.ring.n_waiting() > 0;
-        let message = patience.wait(self.ring.arrivals(), attempt, has_arrived)?;
-        message.map(|bytes| decode(&bytes)).transpose()
+        let mut message = Message::default();
+        let attempt = || {
+            let is_taken = self.ring.take(&mut message, patience.deadline())?;
+            Ok(is_taken.then_some(()))
+        };
+        let n_waiting = || self.ring.n_waiting();
+        let taken = patience.wait(Awaited::messages(&self.ring), attempt, n_waiting)?;
+        taken.map(|()| decode(&message)).transpose()
     }
 }
 
+#[inline]
 fn decode<T: ByValue>(bytes: &[u8]) -> Result<T, QueueError> {
     let mut decoder = Decoder::new(bytes);
     let message = T::decode(&mut decoder)?;
@@ -369,8 +378,9 @@ impl<T> Drop for Queue<T> {
             return;
         }
         let at_once = Some(std::time::Instant::now());
+        let mut message = Message::default();
         // An error is the end of a queue that was closed.
-        while let Ok(Some(message)) = self.ring.take(at_once) {
+        while let Ok(true) = self.ring.take(&mut message, at_once) {
             travel::recall_unread(block.id(), &message);
         }
     }

@@ -1,20 +1,59 @@
 //! How long a call on a queue waits, and the waiting.
 //!
+//! A thread that waits looks for a while before it sleeps. Each look takes a line from the core that works at the other
+//! end, so where messages follow each other closely it looks seldom, and finds several: its *rhythm*, the pauses between two
+//! looks, doubles whenever it finds more than one, and halves when it finds just one, as in a talk of questions and
+//! answers, which wants each at once.
+//!
 //! Invariants: a wait ends with success, with an error, or not before its time. Nobody sleeps for more than [`BACKSTOP`] at a
 //! stretch: who was killed between a put and its announcement has announced nothing.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::hint;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::error::QueueError;
+use super::ring::Ring;
 use crate::sync::Notice;
 
 /// The longest sleep without a look.
 const BACKSTOP: Duration = Duration::from_millis(100);
 
-/// How often a waiting thread looks before it sleeps, where another core could meanwhile do what it waits for.
-const N_LOOKS: u32 = 100;
+/// So many pauses a waiting thread looks before it sleeps: a few microseconds.
+const LOOKING: u32 = 400;
+
+/// The most pauses between two looks: about a microsecond, in which a core puts dozens of messages.
+const LONGEST_RHYTHM: u32 = 64;
+
+/// What one side of a queue waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Awaited<'q> {
+    /// The other side's.
+    notice: &'q Notice,
+    /// The waiting side's, see the module's head.
+    rhythm: &'q AtomicU32,
+}
+
+impl<'q> Awaited<'q> {
+    /// Getters wait for these.
+    #[inline]
+    pub(super) fn messages(ring: &'q Ring) -> Self {
+        Self {
+            notice: ring.arrivals(),
+            rhythm: &ring.shared().getters.rhythm,
+        }
+    }
+
+    /// Putters wait for it where the queue is bounded.
+    #[inline]
+    pub(super) fn room(ring: &'q Ring) -> Self {
+        Self {
+            notice: ring.departures(),
+            rhythm: &ring.shared().putters.rhythm,
+        }
+    }
+}
 
 /// How long a call waits.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +71,7 @@ impl Patience {
     }
 
     /// For a lock, which others hold for no longer than it takes to copy a message.
+    #[inline]
     pub(super) fn deadline(self) -> Option<Instant> {
         match self {
             Self::Until(deadline) => Some(deadline),
@@ -39,22 +79,29 @@ impl Patience {
         }
     }
 
-    /// Attempts again and again; `is_worth_it` says without a lock whether the next one may have success.
+    /// Attempts again and again; `n_ready` says without a lock how many attempts might have success.
+    #[inline]
     pub(super) fn wait<R>(
         self,
-        notice: &Notice,
+        awaited: Awaited<'_>,
         mut attempt: impl FnMut() -> Result<Option<R>, QueueError>,
-        is_worth_it: impl Fn() -> bool,
+        n_ready: impl Fn() -> u32,
     ) -> Result<Option<R>, QueueError> {
         // Mostly there is nothing to wait for, and so no word to fetch that the other side writes.
-        if let Some(result) = attempt()? {
-            return Ok(Some(result));
+        match attempt()? {
+            Some(result) => Ok(Some(result)),
+            None => self.wait_on(awaited, attempt, n_ready),
         }
+    }
+
+    #[cold]
+    fn wait_on<R>(
+        self,
+        awaited: Awaited<'_>,
+        mut attempt: impl FnMut() -> Result<Option<R>, QueueError>,
+        n_ready: impl Fn() -> u32,
+    ) -> Result<Option<R>, QueueError> {
         loop {
-            let seen = notice.seen();
-            if let Some(result) = attempt()? {
-                return Ok(Some(result));
-            }
             let left = match self {
                 Self::None => Duration::ZERO,
                 Self::Until(deadline) => deadline.saturating_duration_since(Instant::now()),
@@ -63,14 +110,45 @@ impl Patience {
             if left.is_zero() {
                 return Ok(None);
             }
-            if !look_awhile(&is_worth_it) {
-                notice.wait(seen, Some(left.min(BACKSTOP)));
+            if !look_awhile(awaited.rhythm, &n_ready) {
+                let seen = awaited.notice.seen();
+                if let Some(result) = attempt()? {
+                    return Ok(Some(result));
+                }
+                awaited.notice.wait(seen, Some(left.min(BACKSTOP)));
+            }
+            if let Some(result) = attempt()? {
+                return Ok(Some(result));
             }
         }
     }
 }
 
-fn look_awhile(is_ready: impl Fn() -> bool) -> bool {
+/// Looks until something is ready; `false` if nothing was for [`LOOKING`] pauses.
+fn look_awhile(rhythm: &AtomicU32, n_ready: impl Fn() -> u32) -> bool {
+    if !has_other_cores() {
+        return false;
+    }
+    // Others can write this number too.
+    let n_pauses = rhythm.load(Ordering::Relaxed).clamp(1, LONGEST_RHYTHM);
+    for _ in 0..LOOKING / n_pauses {
+        (0..n_pauses).for_each(|_| hint::spin_loop());
+        let n_ready = n_ready();
+        if n_ready > 0 {
+            let next = if n_ready > 1 {
+                n_pauses * 2
+            } else {
+                n_pauses / 2
+            };
+            rhythm.store(next, Ordering::Relaxed);
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether another core could meanwhile do what a thread waits for.
+fn has_other_cores() -> bool {
     /// 0: not known yet. No `OnceLock`: a process may be forked while another thread asks.
     static N_CORES: AtomicUsize = AtomicUsize::new(0);
     let mut n_cores = N_CORES.load(Ordering::Relaxed);
@@ -78,9 +156,40 @@ fn look_awhile(is_ready: impl Fn() -> bool) -> bool {
         n_cores = thread::available_parallelism().map_or(1, usize::from);
         N_CORES.store(n_cores, Ordering::Relaxed);
     }
-    let look = |_| {
-        std::hint::spin_loop();
-        is_ready()
-    };
-    n_cores > 1 && (0..N_LOOKS).any(look)
+    n_cores > 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after_a_look_at(n_ready: u32, rhythm: u32) -> u32 {
+        let rhythm = AtomicU32::new(rhythm);
+        assert!(look_awhile(&rhythm, || n_ready));
+        rhythm.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn who_finds_several_looks_more_seldom_and_who_finds_one_more_often() {
+        if has_other_cores() {
+            assert_eq!(after_a_look_at(2, 8), 16);
+            assert_eq!(after_a_look_at(1, 8), 4);
+        }
+    }
+
+    /// Others can write that number: one of four thousand million pauses would hang.
+    #[test]
+    fn whatever_the_rhythm_says_there_are_looks_and_pauses() {
+        if has_other_cores() {
+            assert!(after_a_look_at(2, u32::MAX) <= 2 * LONGEST_RHYTHM);
+            assert_eq!(after_a_look_at(2, 0), 2);
+            let n_looks = AtomicU32::new(0);
+            let look = || {
+                n_looks.fetch_add(1, Ordering::Relaxed);
+                0
+            };
+            assert!(!look_awhile(&AtomicU32::new(u32::MAX), look));
+            assert_eq!(n_looks.into_inner(), LOOKING / LONGEST_RHYTHM);
+        }
+    }
 }

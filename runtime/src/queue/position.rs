@@ -32,30 +32,36 @@ pub(super) struct Waiting {
 }
 
 impl Position {
+    #[inline]
     pub(super) fn units(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
+    #[inline]
     pub(super) fn count(self) -> u32 {
         self.0 as u32 & COUNT
     }
 
+    #[inline]
     pub(super) fn is_closed(self) -> bool {
         self.0 & CLOSED != 0
     }
 
     /// The same without the mark of being closed, which a head does not have.
+    #[inline]
     pub(super) fn open(self) -> Self {
         Self(self.0 & !CLOSED)
     }
 
     /// After another `messages`, at `units`.
+    #[inline]
     pub(super) fn after(self, messages: u32, units: u32) -> Self {
         let count = self.count().wrapping_add(messages) & COUNT;
         Self(u64::from(units) << 32 | self.0 & CLOSED | u64::from(count))
     }
 
     /// From this head to the `tail`.
+    #[inline]
     pub(super) fn to(self, tail: Self) -> Waiting {
         Waiting {
             units: tail.units().wrapping_sub(self.units()),

@@ -85,25 +85,30 @@ impl Ring {
         })
     }
 
+    #[inline]
     pub(super) fn block(&self) -> &Arc<Block> {
         self.bytes.block()
     }
 
+    #[inline]
     pub(super) fn shared(&self) -> &Shared {
         self.block().words(0)
     }
 
     /// The most messages that may wait.
+    #[inline]
     pub(super) fn bound(&self) -> u32 {
         self.bound
     }
 
     /// Announces what was put, and that the queue was closed.
+    #[inline]
     pub(super) fn arrivals(&self) -> &Notice {
         &self.shared().putters.done
     }
 
     /// Announces room in a bounded queue, and that the queue was closed.
+    #[inline]
     pub(super) fn departures(&self) -> &Notice {
         &self.shared().getters.done
     }
@@ -180,6 +185,7 @@ impl Ring {
     /// What [`look_before`](Self::look_before) has found the last time, where that is enough to put `n_units`: less can wait
     /// by now, and more be given back. None for a message that begins at a multiple of [`look_after`](Self::look_after) or goes
     /// past one, so that an empty queue is seen to be one.
+    #[inline]
     fn seen_before(&self, tail: Position, n_units: u32) -> Option<(Waiting, u32)> {
         let putters = &self.shared().putters;
         // Acquire: who stored it has seen the memory given back.
@@ -187,7 +193,7 @@ impl Ring {
         let head = Position(putters.seen_position.load(Ordering::Relaxed));
         let waiting = head.to(tail);
         let n_behind = tail.units().wrapping_sub(given_back);
-        let n_since_look = tail.units() % self.look_after();
+        let n_since_look = tail.units() & (self.look_after() - 1);
         let is_enough = n_since_look > 0
             && n_units <= self.look_after() - n_since_look
             && (1..self.bound.min(MOST_MESSAGES)).contains(&waiting.messages)
@@ -199,6 +205,7 @@ impl Ring {
     }
 
     /// What waits in front of the tail, and up to where memory was given back. Asked under the putters' lock.
+    #[cold]
     fn look_before(&self, tail: Position) -> Result<(Waiting, u32), QueueError> {
         let Shared {
             putters, getters, ..
@@ -218,11 +225,13 @@ impl Ring {
     }
 
     /// Whether positions can be as far apart as this. Without messages there may be a SKIP between them.
+    #[inline]
     fn is_possible(&self, waiting: Waiting) -> bool {
         waiting.units <= self.bytes.len() && waiting.messages <= waiting.units
     }
 
     /// The one store by which a put counts. It fails if the queue was closed meanwhile.
+    #[inline]
     pub(super) fn move_tail(&self, from: Position, to: Position) -> Result<(), QueueError> {
         let tail = &self.shared().putters.position;
         // Release: whoever sees the message sees its bytes.
@@ -233,22 +242,27 @@ impl Ring {
 
     /// The one store by which a taking counts, and then the memory behind the head; gives up to where that was given back.
     /// Under the getters' lock.
+    #[inline]
     pub(super) fn move_head(&self, to: Position) -> u32 {
         let head = &self.shared().getters.position;
         head.store(to.open().0, Ordering::Release);
         self.give_back_behind(to.units())
     }
 
-    /// Takes the next message out; `None` if there is none. Waits for other getters at most until the deadline.
-    pub(super) fn take(&self, deadline: Option<Instant>) -> Result<Option<Message>, QueueError> {
+    /// Takes the next message out; `false` if there is none. Waits for other getters at most until the deadline.
+    pub(super) fn take(
+        &self,
+        message: &mut Message,
+        deadline: Option<Instant>,
+    ) -> Result<bool, QueueError> {
         let getters = &self.shared().getters;
         let head = Position(getters.position.load(Ordering::Relaxed));
         let tail = self.tail_behind(head);
         if head.to(tail).messages == 0 && !tail.is_closed() {
-            return Ok(None);
+            return Ok(false);
         }
         let Some(held) = Held::acquire(&getters.lock, deadline) else {
-            return Ok(None);
+            return Ok(false);
         };
         let head = Position(getters.position.load(Ordering::Relaxed));
         let tail = self.tail_behind(head);
@@ -256,13 +270,13 @@ impl Ring {
         if waiting.messages == 0 && self.is_possible(waiting) {
             return match tail.is_closed() {
                 true => Err(QueueError::Closed),
-                false => Ok(None),
+                false => Ok(false),
             };
         }
         let Some((begin, len)) = self.next_message(head, waiting) else {
             return Err(self.empty_and_close());
         };
-        let mut message = Message::of_noughts(len)?;
+        message.set_len(len)?;
         self.bytes.read(begin, message.bytes_mut());
         let n_units = n_units(len as u64).unwrap_or(0);
         // Whoever gets next, finds what this one has seen: Release, with the bytes in front of it.
@@ -272,10 +286,11 @@ impl Ring {
         if self.bound < u32::MAX {
             getters.done.announce_one();
         }
-        Ok(Some(message))
+        Ok(true)
     }
 
     /// The tail as the getters have last seen it, if something waits in front of that. Else as it is.
+    #[inline]
     fn tail_behind(&self, head: Position) -> Position {
         let Shared {
             putters, getters, ..
@@ -290,6 +305,7 @@ impl Ring {
     }
 
     /// Where the next message begins, and its length in bytes; `None` if what is written there cannot be right.
+    #[inline]
     fn next_message(&self, head: Position, waiting: Waiting) -> Option<(u32, usize)> {
         if !self.is_possible(waiting) {
             return None;
@@ -307,6 +323,7 @@ impl Ring {
     }
 
     /// Under the getters' lock.
+    #[cold]
     fn empty_and_close(&self) -> QueueError {
         self.close();
         let Shared {
@@ -321,6 +338,7 @@ impl Ring {
 }
 
 /// The units of a message of `len` bytes with its length; `None` if no ring has so many.
+#[inline]
 fn n_units(len: u64) -> Option<u32> {
     let n_units = len.div_ceil(UNIT as u64) + 1;
     u32::try_from(n_units).ok().filter(|n| *n <= MOST_UNITS)

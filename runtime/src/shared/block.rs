@@ -296,6 +296,7 @@ impl Block {
     }
 
     /// A number that no other large block has.
+    #[inline]
     pub(crate) fn id(&self) -> u64 {
         match self.home() {
             Home::Arena { run, .. } => u64::from(run.first),
@@ -384,11 +385,11 @@ impl Drop for Block {
                 if *n_inheritances != N_INHERITANCES.load(Ordering::Relaxed) {
                     return;
                 }
+                let successor = || Self::at(self.home().clone(), self.label, self.len());
                 if self.may_be_outlived.load(Ordering::Relaxed)
-                    && self.words::<RawLock>(0).is_held_here()
+                    && outlived::keep_while_held(self.words(0), successor)
                 {
-                    let successor = Self::at(self.home().clone(), self.label, self.len());
-                    return outlived::keep(successor);
+                    return;
                 }
                 if header.life.leave(*generation) {
                     Arena::new(memory).free(*run);

@@ -214,10 +214,12 @@ impl LockGuard {
 impl Drop for LockGuard {
     #[inline]
     fn drop(&mut self) {
-        let is_contended =
-            self.holder.is_ours() && self.lock.release(self.holder.is_dropped_by_panic());
-        if is_contended {
-            outlived::look_at(self.lock);
+        if !self.holder.is_ours() {
+            return;
+        }
+        let by_panic = self.holder.is_dropped_by_panic();
+        if !self.lock.release_uncontended(by_panic) {
+            outlived::release(self.lock, by_panic);
         }
     }
 }

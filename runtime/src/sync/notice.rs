@@ -53,6 +53,7 @@ impl Notice {
     }
 
     /// Wakes one of those who wait: for a change that only one of them can make use of.
+    #[inline]
     pub(crate) fn announce_one(&self) {
         if self.count() && !futex::wake(&self.word, 1) {
             self.wake_all();
@@ -67,6 +68,7 @@ impl Notice {
     }
 
     /// Whether anybody may be asleep.
+    #[inline]
     fn count(&self) -> bool {
         let before = self.word.fetch_add(ONE_ANNOUNCEMENT, Ordering::Release);
         before & SLEEPERS != 0

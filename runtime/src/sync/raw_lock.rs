@@ -123,17 +123,39 @@ impl RawLock {
         }
     }
 
-    /// Lets go; gives whether the lock was marked as contended meanwhile. Does nothing where the calling process or thread
-    /// does not hold it.
+    /// Lets go if nobody waits, and does not touch the lock afterwards, when its place may be another's. False, and the
+    /// lock is as it was, where somebody may wait, or where the calling process or thread does not hold it.
+    #[inline]
+    pub(crate) fn release_uncontended(&self, by_panic: bool) -> bool {
+        let own = identity();
+        let is_free_of_others = self.holder.load(Ordering::Relaxed) == own
+            && self.heir.load(Ordering::Relaxed) == NOBODY;
+        if !is_free_of_others || !self.may_release() {
+            return false;
+        }
+        if by_panic {
+            self.left.store(1, Ordering::Relaxed);
+        }
+        self.thread.store(NO_THREAD, Ordering::Relaxed);
+        let exchange = self
+            .holder
+            .compare_exchange(own, FREE, Ordering::AcqRel, Ordering::Relaxed);
+        if exchange.is_err() {
+            self.thread.store(thread_id(), Ordering::Relaxed);
+        }
+        exchange.is_ok()
+    }
+
+    /// Lets go. Does nothing where the calling process or thread does not hold it.
     ///
     /// A copy of a guard in a forked child must not be dropped while the child holds the same lock by itself: the
     /// words cannot tell the two apart. Guards that can get there compare the identity under which they were made.
     #[inline]
-    pub(crate) fn release(&self, by_panic: bool) -> bool {
+    pub(crate) fn release(&self, by_panic: bool) {
         let own = identity();
         let mut word = self.holder.load(Ordering::Relaxed);
         if word & IDENTITY != own || !self.may_release() {
-            return false;
+            return;
         }
         if by_panic {
             self.left.store(1, Ordering::Relaxed);
@@ -151,16 +173,12 @@ impl RawLock {
                 .holder
                 .compare_exchange(word, free, Ordering::AcqRel, Ordering::Relaxed)
             {
-                Ok(_) if word & CONTENDED == 0 => return false,
-                Ok(_) => {
-                    // One of several sleepers is the heir.
-                    self.ring(if has_heir { u32::MAX } else { 1 });
-                    return true;
-                }
+                Ok(_) if word & CONTENDED == 0 => return,
+                // One of several sleepers is the heir.
+                Ok(_) => return self.ring(if has_heir { u32::MAX } else { 1 }),
                 Err(now) => word = now,
             }
         }
-        false
     }
 
     /// Marks the lock as contended, for its holder in this process to find when it lets go. False where nobody does.
@@ -187,11 +205,6 @@ impl RawLock {
         // First who holds: then `thread` is not older than that holder's.
         self.holder.load(Ordering::Acquire) & !CONTENDED == identity()
             && self.thread.load(Ordering::Relaxed) == thread_id()
-    }
-
-    /// Whether a thread of this process holds the lock.
-    pub(crate) fn is_held_here(&self) -> bool {
-        self.holder.load(Ordering::Relaxed) & IDENTITY == identity()
     }
 
     /// The id of the process that holds the lock, at this moment.

@@ -142,7 +142,8 @@ fn a_getter_follows_a_skip_that_was_left_standing() {
     putters
         .position
         .store(head.after(1, lap + 2).0, Ordering::Relaxed);
-    let message = queue.ring.take(None).unwrap().unwrap();
+    let mut message = Message::default();
+    assert!(queue.ring.take(&mut message, None).unwrap());
     assert_eq!(*message, [4, 5, 6]);
     assert_eq!(queue.try_get(), Ok(None));
 }

@@ -210,7 +210,7 @@ fn a_guard_keeps_the_lock_also_where_another_handle_was_kept_for_the_guard_befor
     place.release(false);
     let next = other.acquire().unwrap();
     drop(other);
-    outlived::look_at(place);
+    outlived::look_behind(place);
     std::mem::forget(guard);
     let others: Vec<Lock> = (0..100).map(|_| Lock::new().unwrap()).collect();
     assert!(others.iter().all(|other| !ptr::eq(other.lock, place)));
@@ -246,5 +246,57 @@ fn of_a_last_handle_and_a_guard_that_go_at_once_nothing_is_left() {
         });
         // Those of other tests beside this one may make it change its place.
         assert!(places.len() < 500, "{}", places.len());
+    });
+}
+
+/// In which a thread that does not wait would have come further.
+const A_WHILE: Duration = Duration::from_millis(20);
+
+/// It rings the bell of the lock after that, and then nobody else may have the lock's place yet.
+#[test]
+fn a_guard_lets_go_of_a_contended_lock_only_where_no_last_handle_goes() {
+    watched(|| {
+        let lock = Lock::new().unwrap();
+        let turn = std::sync::Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let guard = lock.acquire().unwrap();
+                assert!(lock.lock.mark_for_holder_here());
+                turn.wait();
+                turn.wait();
+                drop(guard);
+            });
+            turn.wait();
+            outlived::hold_up(|| {
+                turn.wait();
+                thread::sleep(A_WHILE);
+                assert!(lock.holder().is_some());
+            });
+        });
+        assert_eq!(lock.holder(), None);
+    });
+}
+
+#[test]
+fn a_last_handle_frees_the_place_only_where_no_guard_lets_go_of_a_contended_lock() {
+    watched(|| {
+        let lock = Lock::new().unwrap();
+        let place = ptr::from_ref(lock.lock).addr();
+        let is_its = |other: &Lock| ptr::from_ref(other.lock).addr() == place;
+        let turn = std::sync::Barrier::new(2);
+        let locks = || -> Vec<Lock> { (0..100).map(|_| Lock::new().unwrap()).collect() };
+        let others = thread::scope(|scope| {
+            scope.spawn(|| {
+                turn.wait();
+                drop(lock);
+            });
+            outlived::hold_up(|| {
+                turn.wait();
+                thread::sleep(A_WHILE);
+                locks()
+            })
+        });
+        assert!(!others.iter().any(is_its));
+        assert!(locks().iter().any(is_its));
     });
 }

@@ -205,10 +205,17 @@ fn who_does_not_hold_lets_nothing_go() {
             lock.release(false);
             assert_eq!(lock.acquire(None), CLEAN);
             // As the copy of a guard in a forked child.
-            in_child(|| assert!(!lock.release(true))).succeeds();
+            let release_in_vain = || {
+                assert!(!lock.release_uncontended(true));
+                lock.release(true);
+            };
+            in_child(release_in_vain).succeeds();
             thread::scope(|scope| {
-                scope.spawn(|| lock.release(true));
+                scope.spawn(release_in_vain);
             });
+            assert!(lock.is_held_by_this_thread());
+            assert!(lock.mark_for_holder_here());
+            assert!(!lock.release_uncontended(true));
             assert!(lock.is_held_by_this_thread());
             lock.release(false);
             assert_eq!(lock.acquire(None), CLEAN);

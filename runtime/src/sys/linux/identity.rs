@@ -182,9 +182,14 @@ pub(crate) fn thread_id() -> u32 {
     if asked_by == process {
         return known;
     }
-    let thread = gettid().as_raw().unsigned_abs();
+    let thread = ask_thread_id();
     KNOWN.set((process, thread));
     thread
+}
+
+#[cold]
+fn ask_thread_id() -> u32 {
+    gettid().as_raw().unsigned_abs()
 }
 
 /// Whether this is the id of a living thread of this process.

@@ -21,6 +21,7 @@ pub(super) struct Side {
     pub(super) seen_memory: AtomicU32,
     pub(super) memory: AtomicU32,
     pub(super) kept: AtomicU32,
+    pub(super) rhythm: AtomicU32,
     pub(super) done: Notice,
 }
 

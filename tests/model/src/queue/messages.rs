@@ -6,6 +6,7 @@ use loom::thread;
 
 use super::error::QueueError;
 use super::layout::Shared;
+use super::message::Message;
 use super::position::UNIT;
 use super::ring::Ring;
 use crate::atomic::check;
@@ -47,9 +48,10 @@ pub(super) fn put(ring: &Ring, number: u64) -> Result<(), QueueError> {
 
 /// The number of a message that is whole.
 pub(super) fn get(ring: &Ring) -> Result<Option<u64>, QueueError> {
-    let message = ring.take(None)?;
-    Ok(message.map(|bytes| {
-        let words: Vec<u64> = bytes
+    let mut message = Message::default();
+    let is_taken = ring.take(&mut message, None)?;
+    Ok(is_taken.then(|| {
+        let words: Vec<u64> = message
             .chunks_exact(UNIT)
             .map(|word| u64::from_ne_bytes(word.try_into().unwrap()))
             .collect();
