@@ -93,6 +93,7 @@ impl CallTerms {
             guarded: self.timeout.is_some() || self.deadline.is_some(),
             ends_at_fault: false,
             flush_each: true,
+            rings: true,
             mailbox,
             tag: 0,
         }
@@ -267,11 +268,13 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         let mut encoder = Encoder::with_buffer(std::mem::take(&mut self.buffer));
         let (mut n_items, refused) = self.encode(items, &mut encoder);
         if n_items > 0 {
+            let number = self.n_taken + self.chunks.len() as u64;
             let task = NewTask {
                 heap_len: self.chunking.heap_len(n_items),
                 flush_each: self.chunking.flush_each(),
                 ends_at_fault: self.ends_at_failure,
-                tag: self.n_taken + self.chunks.len() as u64,
+                rings: self.chunking.rings(number),
+                tag: number,
                 first_index: Some(self.n_items_sent),
                 ..self
                     .terms
