@@ -107,7 +107,7 @@ impl Chunking {
         }
         let n_items = n_items as f64;
         // Half new, half old, and by item: quick to follow, slow to be fooled by a few.
-        self.busy = self.busy / 2.0 + busy.as_nanos() as f64;
+        self.busy = self.busy / 2.0 + busy.as_nanos() as u64 as f64;
         self.n_items = self.n_items / 2.0 + n_items;
         self.bytes_per_result =
             ((self.bytes_per_result + result_bytes as f64 / n_items) / 2.0).max(16.0);
