@@ -174,6 +174,8 @@ pub(crate) struct TaskRow {
     pub(crate) ends_at_fault: AtomicU32,
     /// Whether the workers flush what an item printed before they count it as done.
     pub(crate) flush_each: AtomicU32,
+    /// Whether the callers are told as soon as it is done; else when its worker has no other task that can wait so.
+    pub(crate) rings: AtomicU32,
 
     pub(crate) progress: Progress,
 }

@@ -1,11 +1,18 @@
 //! The program's private books of the arena: which bytes of it are in use.
 //!
-//! First fit from the front, so that pages once touched are used again. Nothing of this lies in shared memory:
+//! First fit from the front, so that pages once touched are used again; before that, for the small, what was given back
+//! last, which is found at once and still in the cache. Nothing of this lies in shared memory:
 //! no worker can make the program hand out the same bytes twice.
 
 use std::collections::BTreeMap;
 
 use crate::board::{ALIGN, Span, round_up};
+
+/// Spans of up to so many times [`ALIGN`] bytes count as small.
+const SMALL: usize = 16;
+
+/// Of each small size, no more are kept apart from the other free ones.
+const MOST_RECENT: usize = 1024;
 
 /// Hands out and takes back spans of `area`.
 #[derive(Debug)]
@@ -13,6 +20,8 @@ pub(super) struct Arena {
     area: Span,
     /// Start and length of each free piece; no two of them touch.
     free: BTreeMap<u64, u64>,
+    /// Where small spans start that were given back and not joined to their neighbours yet, by their size, latest last.
+    recent: [Vec<u64>; SMALL],
     /// The end of the bytes that have had their pages reserved.
     ensured: u64,
 }
@@ -22,6 +31,7 @@ impl Arena {
         Self {
             area,
             free: BTreeMap::from([(area.offset, area.len)]),
+            recent: Default::default(),
             ensured: area.offset,
         }
     }
@@ -32,9 +42,12 @@ impl Arena {
     }
 
     /// Whether a span of `len` bytes is free.
-    pub(super) fn has(&self, len: u64) -> bool {
-        let len = round_up(len, ALIGN);
-        len == 0 || self.free.values().any(|&free| free >= len)
+    pub(super) fn has(&mut self, len: u64) -> bool {
+        let span = self.allocate(len);
+        if let Some(span) = span {
+            self.give_back(span);
+        }
+        span.is_some()
     }
 
     /// A span of at least `len` bytes, its length a multiple of [`ALIGN`]; `None` while there is no room.
@@ -43,6 +56,31 @@ impl Arena {
         if len == 0 {
             return Some(Span::new(self.area.offset, 0));
         }
+        if let Some(offset) = self.recent(len).and_then(Vec::pop) {
+            return Some(Span::new(offset, len));
+        }
+        self.take_first(len).or_else(|| {
+            self.join_recent();
+            self.take_first(len)
+        })
+    }
+
+    /// Takes back what [`allocate`](Self::allocate) gave.
+    pub(super) fn give_back(&mut self, span: Span) {
+        if span.len == 0 {
+            return;
+        }
+        match self.recent(span.len) {
+            Some(recent) if recent.len() < MOST_RECENT => recent.push(span.offset),
+            _ => self.join(span),
+        }
+    }
+
+    fn recent(&mut self, len: u64) -> Option<&mut Vec<u64>> {
+        self.recent.get_mut((len / ALIGN) as usize - 1)
+    }
+
+    fn take_first(&mut self, len: u64) -> Option<Span> {
         let (&offset, &free) = self.free.iter().find(|&(_, &free)| free >= len)?;
         self.free.remove(&offset);
         if free > len {
@@ -51,11 +89,17 @@ impl Arena {
         Some(Span::new(offset, len))
     }
 
-    /// Takes back what [`allocate`](Self::allocate) gave.
-    pub(super) fn give_back(&mut self, span: Span) {
-        if span.len == 0 {
-            return;
+    fn join_recent(&mut self) {
+        for (place, recent) in std::mem::take(&mut self.recent).into_iter().enumerate() {
+            let len = (place as u64 + 1) * ALIGN;
+            recent
+                .into_iter()
+                .for_each(|offset| self.join(Span::new(offset, len)));
         }
+    }
+
+    /// Makes one piece of it and its free neighbours.
+    fn join(&mut self, span: Span) {
         let (mut offset, mut len) = (span.offset, span.len);
         if let Some((&before, &before_len)) = self.free.range(..offset).next_back()
             && before + before_len == offset
@@ -96,8 +140,21 @@ mod tests {
         for place in [1, 3, 2, 0, 9, 5, 7, 8, 6, 4] {
             arena.give_back(spans[place]);
         }
+        arena.join_recent();
         assert_eq!(arena.free.len(), 1);
         assert_eq!(arena.allocate(640), Some(Span::new(4096, 640)));
+    }
+
+    #[test]
+    fn what_was_given_back_last_is_handed_out_first_where_it_is_small() {
+        let mut arena = Arena::new(Span::new(0, 64 * 1024));
+        let spans = [(); 3].map(|()| arena.allocate(100).unwrap());
+        arena.give_back(spans[0]);
+        arena.give_back(spans[2]);
+        assert_eq!(arena.allocate(128), Some(spans[2]));
+        assert_eq!(arena.allocate(65), Some(spans[0]));
+        arena.give_back(spans[1]);
+        assert_ne!(arena.allocate(64), Some(spans[1]), "of another size");
     }
 
     #[test]
@@ -152,6 +209,7 @@ mod tests {
                 held.push(span);
             }
             let n_bytes: u64 = held.iter().map(|span| span.len).sum();
+            arena.join_recent();
             prop_assert_eq!(arena.free.values().sum::<u64>(), area.len - n_bytes);
             held.into_iter().for_each(|span| arena.give_back(span));
             prop_assert_eq!(arena.allocate(area.len), Some(area));

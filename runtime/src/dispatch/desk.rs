@@ -148,7 +148,7 @@ impl Desk {
         if needed > capacity {
             return Err(Refused::TooLarge { needed, capacity });
         }
-        if !self.has_room(board, needed) {
+        if !self.has_row(board) {
             return Err(Refused::Full);
         }
         let span = self.arena.allocate(needed).ok_or(Refused::Full)?;
@@ -168,6 +168,10 @@ impl Desk {
 
     /// Whether a task of so many bytes could be taken now.
     pub(super) fn has_room(&mut self, board: &Board, needed: u64) -> bool {
+        self.has_row(board) && self.arena.has(needed)
+    }
+
+    fn has_row(&mut self, board: &Board) -> bool {
         if self.free_rows.is_empty() && self.rows.len() >= self.n_rows as usize {
             let (queue, free_rows) = (board.queue(), &mut self.free_rows);
             self.withdrawn.retain(|&(position, index)| {
@@ -178,8 +182,7 @@ impl Desk {
                 !has_passed
             });
         }
-        let any_row = !self.free_rows.is_empty() || self.rows.len() < self.n_rows as usize;
-        any_row && self.arena.has(needed)
+        !self.free_rows.is_empty() || self.rows.len() < self.n_rows as usize
     }
 
     /// Publishes the row, filled by now, for its new tenant.

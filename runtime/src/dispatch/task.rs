@@ -29,6 +29,8 @@ pub(crate) struct NewTask<'a> {
     /// Whether no item is to begin after one that failed.
     pub(crate) ends_at_fault: bool,
     pub(crate) flush_each: bool,
+    /// Whether the caller wants to hear of it at once, or of several together.
+    pub(crate) rings: bool,
     pub(crate) mailbox: &'a Arc<Mailbox>,
     pub(crate) tag: u64,
 }
@@ -61,6 +63,7 @@ impl NewTask<'_> {
         row.ends_at_fault
             .store(u32::from(self.ends_at_fault), relaxed);
         row.flush_each.store(u32::from(self.flush_each), relaxed);
+        row.rings.store(u32::from(self.rings), relaxed);
         row.progress.reset();
     }
 }

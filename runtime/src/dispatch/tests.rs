@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::desk::{Desk, Mailbox, Tenant};
 use super::outcome::{Limits, Outcome, Remembered};
 use crate::board::{
-    ALIGN, Board, Layout, Ordering, Room, Span, TaskId, TaskIndex, WorkerIndex, round_up,
+    ALIGN, Board, Fault, FaultKind, Layout, Ordering, Room, Span, TaskId, TaskIndex, WorkerIndex,
+    round_up,
 };
 
 const LAYOUT: Layout = Layout {
@@ -227,6 +228,36 @@ fn no_more_is_copied_off_the_board_than_memory_is_there() {
         4 * 64,
         "what is small is had, before and after what is too large"
     );
+}
+
+/// Numbers are taken all at once, but only where each item has one.
+#[test]
+fn a_fault_in_a_task_of_numbers_is_seen() {
+    let (board, _) = Board::create(LAYOUT).expect("memory for a small board");
+    let (mut desk, mailbox) = (Desk::new(LAYOUT), Arc::new(Mailbox::default()));
+    let task = seat(&board, &mut desk, N_ITEMS, Some(8), &mailbox);
+    let row = board.task(task.index).expect("its own row");
+    assert!(row.state.try_claim(task.generation, WorkerIndex(0)));
+    let room_len = Room::len(N_ITEMS, Some(8), HEAP_LEN);
+    row.room_offset
+        .store(LAYOUT.arena().offset, Ordering::Relaxed);
+    row.room_len.store(room_len, Ordering::Relaxed);
+    let fault = Fault {
+        item: 3,
+        kind: FaultKind::Exited,
+        pid: 7,
+        detail: 1,
+        payload: Span::new(0, 0),
+    };
+    crate::worker::write_fault(&board, row, fault);
+    row.progress.done.store(N_ITEMS, Ordering::Release);
+    assert!(row.state.finish(task.generation, WorkerIndex(0)));
+    desk.take_if_done(&board, task.index);
+    let (_, outcome) = mailbox.take().pop().expect("it is done");
+    let verdicts = outcome.verdicts::<u64>();
+    assert_eq!(verdicts.results.len(), N_ITEMS as usize - 1);
+    let failed: Vec<_> = verdicts.failures.iter().map(|(place, _)| *place).collect();
+    assert_eq!(failed, [3]);
 }
 
 /// A worker killed in its sleep leaves its bit set; its successor may take a task before it ever sleeps.

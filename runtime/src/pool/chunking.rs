@@ -14,6 +14,8 @@ const TARGET: f64 = 1e6;
 const SHORTEST: f64 = 5e4;
 /// Items quicker than this have waited for nothing, and printed nothing worth a flush after each of them.
 const QUICK: f64 = 1e3;
+/// Tasks for each worker to have on the board at a time: one that runs, one that waits, one that is being replaced.
+const FEWEST: usize = 3;
 const MAX_ITEMS: usize = 16 * 1024;
 const MAX_BYTES: usize = 256 * 1024;
 
@@ -65,12 +67,18 @@ impl Chunking {
     }
 
     /// Tasks to have on the board at a time: enough that no worker waits for the caller, and so many of the shortest
-    /// that the caller need not wake up for each.
+    /// that the caller sleeps while half of them are worked off.
     pub(super) fn window(&self) -> usize {
-        const MOST: usize = 32;
+        const MOST: usize = 256;
         let nanos =
             self.nanos_per_item().unwrap_or(TARGET) * self.fixed.unwrap_or(MAX_ITEMS) as f64;
-        ((SHORTEST / nanos) as usize).clamp(3, MOST) * self.n_busy()
+        ((SHORTEST / nanos) as usize).clamp(FEWEST, MOST) * self.n_busy()
+    }
+
+    /// Whether the caller is to hear of this task at once: of the shortest, once in half a window is enough.
+    pub(super) fn rings(&self, number: u64) -> bool {
+        let n_spare = self.window() - FEWEST * self.n_busy();
+        number.is_multiple_of(1 + n_spare as u64 / 2)
     }
 
     /// Workers that can be at work at once: on items that wait for nothing no more than there are cores, and the rest
@@ -113,7 +121,7 @@ impl Chunking {
         }
         let n_items = n_items as f64;
         // Half new, half old, and by item: quick to follow, slow to be fooled by a few.
-        self.busy = self.busy / 2.0 + busy.as_nanos() as f64;
+        self.busy = self.busy / 2.0 + busy.as_nanos() as u64 as f64;
         self.n_items = self.n_items / 2.0 + n_items;
         self.bytes_per_result =
             ((self.bytes_per_result + result_bytes as f64 / n_items) / 2.0).max(16.0);
@@ -174,7 +182,7 @@ mod tests {
         assert_eq!(Chunking::new(Some(1), 2, 0).window(), 6, "nothing is known");
         assert_eq!(window(Some(1), 1_000_000), 6);
         assert_eq!(window(Some(1), 5_000), 20);
-        assert_eq!(window(Some(1), 100), 64);
+        assert_eq!(window(Some(1), 100), 512);
         assert_eq!(window(None, 5), 6, "tasks are as long as suits them");
     }
 
@@ -187,6 +195,24 @@ mod tests {
             chunking.learn(1000, Duration::from_nanos(1000), 8);
         }
         assert_eq!(chunking.window(), 3 * sys::n_cores().min(1000) as usize);
+    }
+
+    #[test]
+    fn the_caller_hears_of_every_task_but_the_shortest() {
+        let n_rings = |nanos| {
+            let mut chunking = Chunking::new(Some(1), 2, 0);
+            chunking.learn(1, Duration::from_nanos(nanos), 8);
+            (0..1024).filter(|&number| chunking.rings(number)).count()
+        };
+        assert_eq!(n_rings(20_000), 1024);
+        assert_eq!(n_rings(5_000), 128, "twice in a window of 20");
+        // On one core one worker at a time is reckoned with.
+        let is_one_core = sys::n_cores() == 1;
+        assert_eq!(
+            n_rings(100),
+            if is_one_core { 9 } else { 5 },
+            "twice in a window"
+        );
     }
 
     #[test]

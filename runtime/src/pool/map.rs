@@ -93,6 +93,7 @@ impl CallTerms {
             guarded: self.timeout.is_some() || self.deadline.is_some(),
             ends_at_fault: false,
             flush_each: true,
+            rings: true,
             mailbox,
             tag: 0,
         }
@@ -210,18 +211,20 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         items: &mut Source<I>,
     ) -> Result<Option<Verdicts<J::Output>>, Error> {
         loop {
-            self.collect();
+            if let Some(verdicts) = self.take_first_if_arrived() {
+                return Ok(Some(verdicts));
+            }
             self.feed(items)?;
+            self.pool.dispatch.drain();
+            self.collect();
             if !self.is_expired && self.time_left() == Some(Duration::ZERO) {
                 self.expire(items);
             }
-            match self.chunks.pop_front() {
-                Some(Chunk::Arrived(verdicts)) => {
-                    self.n_taken += 1;
-                    return Ok(Some(verdicts));
-                }
-                Some(other) => self.chunks.push_front(other),
-                None => return Ok(None),
+            match self.chunks.front() {
+                Some(Chunk::Arrived(_)) => continue,
+                None if items.ended || self.has_failed => return Ok(None),
+                _ if self.wants_more() && !items.ended => continue,
+                _ => {}
             }
             let time_left = self.time_left().filter(|_| !self.is_expired);
             self.pool
@@ -230,14 +233,23 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         }
     }
 
+    fn take_first_if_arrived(&mut self) -> Option<Verdicts<J::Output>> {
+        match self.chunks.pop_front()? {
+            Chunk::Arrived(verdicts) => {
+                self.n_taken += 1;
+                Some(verdicts)
+            }
+            other => {
+                self.chunks.push_front(other);
+                None
+            }
+        }
+    }
+
     /// Keeps the workers supplied.
     fn feed<I: Iterator<Item = Item>>(&mut self, items: &mut Source<I>) -> Result<(), Error> {
         while self.wants_more() && !items.ended {
-            while self.wants_more() && !items.ended {
-                self.send_next(items)?;
-            }
-            self.pool.dispatch.drain();
-            self.collect();
+            self.send_next(items)?;
         }
         Ok(())
     }
@@ -267,11 +279,13 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         let mut encoder = Encoder::with_buffer(std::mem::take(&mut self.buffer));
         let (mut n_items, refused) = self.encode(items, &mut encoder);
         if n_items > 0 {
+            let number = self.n_taken + self.chunks.len() as u64;
             let task = NewTask {
                 heap_len: self.chunking.heap_len(n_items),
                 flush_each: self.chunking.flush_each(),
                 ends_at_fault: self.ends_at_failure,
-                tag: self.n_taken + self.chunks.len() as u64,
+                rings: self.chunking.rings(number),
+                tag: number,
                 first_index: Some(self.n_items_sent),
                 ..self
                     .terms

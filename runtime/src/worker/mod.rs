@@ -28,7 +28,7 @@ pub use job_index::job_index;
 
 use growth::Growth;
 
-use crate::board::{Board, Ordering, Phase, Span, TaskId, WorkerIndex, WorkerRecord};
+use crate::board::{AtomicU64, Board, Ordering, Phase, Span, TaskId, WorkerIndex, WorkerRecord};
 use crate::codec::{CodecError, Decoder};
 use crate::job::Shim;
 use crate::supervisor::Terms;
@@ -50,6 +50,27 @@ pub(crate) struct Birth<'board> {
     pub(crate) file_limit: sys::Rlimit,
     /// Whether the supervisor is a fork of the program, with all its memory.
     pub(crate) inherits_program: bool,
+}
+
+/// What the callers are still to be told.
+///
+/// They hear of a task that rings as soon as it is done, and of the others before the worker turns to anything that may
+/// take long: a task that rings, spinning, sleep. One that dies or leaves before that is buried with a ring.
+#[derive(Debug, Default)]
+struct CallersBell {
+    is_owed: bool,
+}
+
+impl CallersBell {
+    fn owe(&mut self) {
+        self.is_owed = true;
+    }
+
+    fn ring_if_owed(&mut self, board: &Board) {
+        if std::mem::take(&mut self.is_owed) {
+            board.wake_callers();
+        }
+    }
 }
 
 /// What the process of a one-shot worker exits with where its job panicked, as a Rust program does.
@@ -74,13 +95,14 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
         u64::MAX
     };
     let (mut exit_code, mut has_worked) = (0, false);
+    let mut bell = CallersBell::default();
     let mut growth = Growth::new(birth.terms.limits.memory_growth);
     while quota > 0 && !growth.is_beyond_limit() {
-        let Some(task) = wait_for_task(birth, record, has_worked) else {
+        let Some(task) = wait_for_task(birth, record, has_worked, &mut bell) else {
             break;
         };
         has_worked = true;
-        let panicked = work(birth, record, task, &mut quota);
+        let panicked = work(birth, record, task, &mut quota, &mut bell);
         growth.look();
         if birth.terms.one_shot {
             exit_code = if panicked { EXIT_PANICKED } else { 0 };
@@ -164,13 +186,22 @@ fn initialize(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
 }
 
 /// The next task, waited for; `None` when the worker is to leave.
-fn wait_for_task(birth: &Birth<'_>, record: &WorkerRecord, mut may_spin: bool) -> Option<TaskId> {
+fn wait_for_task(
+    birth: &Birth<'_>,
+    record: &WorkerRecord,
+    mut may_spin: bool,
+    bell: &mut CallersBell,
+) -> Option<TaskId> {
     let (board, index) = (birth.board, birth.index);
     // What there is to do: a task, or to leave. Both are rung for.
     let look = || match claim(board, record, index) {
         Some(task) => Some(Some(task)),
         None => (board.header().closing.load(Ordering::Acquire) != 0).then_some(None),
     };
+    if let Some(next) = look() {
+        return next;
+    }
+    bell.ring_if_owed(board);
     loop {
         let spin = || may_spin.then(|| board.spin_worker(index, look)).flatten();
         if let Some(next) = look().or_else(spin) {
@@ -206,11 +237,21 @@ fn claim(board: &Board, record: &WorkerRecord, index: WorkerIndex) -> Option<Tas
 }
 
 /// Runs the items of a task that it holds; returns whether one panicked.
-fn work(birth: &Birth<'_>, record: &WorkerRecord, task: TaskId, quota: &mut u64) -> bool {
+fn work(
+    birth: &Birth<'_>,
+    record: &WorkerRecord,
+    task: TaskId,
+    quota: &mut u64,
+    bell: &mut CallersBell,
+) -> bool {
     let (board, index) = (birth.board, birth.index);
     let Some(row) = board.task(task.index) else {
         return false;
     };
+    let rings = row.rings.load(Ordering::Relaxed) != 0;
+    if rings {
+        bell.ring_if_owed(board);
+    }
     let started = sys::monotonic_nanos();
     let n_before = *quota;
     let (mut n_panics, mut is_over) = (0, true);
@@ -235,11 +276,10 @@ fn work(birth: &Birth<'_>, record: &WorkerRecord, task: TaskId, quota: &mut u64)
     }
     let busy = sys::monotonic_nanos().saturating_sub(started);
     job_index::set(job_index::NONE);
-    row.progress.busy_nanos.fetch_add(busy, Ordering::Relaxed);
-    record.busy_nanos.fetch_add(busy, Ordering::Relaxed);
-    record
-        .jobs_done
-        .fetch_add(n_before - *quota, Ordering::Relaxed);
+    // Only whoever holds the task, and stands at this post, writes these.
+    add(&row.progress.busy_nanos, busy);
+    add(&record.busy_nanos, busy);
+    add(&record.jobs_done, n_before - *quota);
     // Otherwise the worker has done its number of jobs; the supervisor gives the rest to another.
     if is_over {
         row.state.finish(task.generation, index);
@@ -248,10 +288,19 @@ fn work(birth: &Birth<'_>, record: &WorkerRecord, task: TaskId, quota: &mut u64)
             .finished
             .0
             .push(task.index, &row.next_finished);
-        board.wake_callers();
+        bell.owe();
+        if rings {
+            bell.ring_if_owed(board);
+        }
         record.set_current(None);
     }
     n_panics > 0
+}
+
+/// To a counter that nobody else writes meanwhile.
+fn add(counter: &AtomicU64, n: u64) {
+    let sum = counter.load(Ordering::Relaxed).wrapping_add(n);
+    counter.store(sum, Ordering::Relaxed);
 }
 
 fn shim_at(offset: i64) -> Option<Shim> {

@@ -387,6 +387,38 @@ fn a_caller_that_goes_to_sleep_does_not_miss_an_outcome() {
     });
 }
 
+/// Of tasks that do not ring one by one it hears when their worker finds no other, see `CallersBell` in `worker/mod.rs`.
+#[test]
+fn a_caller_that_goes_to_sleep_hears_of_several_tasks_together() {
+    check(Some(3), || {
+        let bells = Bells::new(1, 2);
+        let mut program = Program::new(2);
+        for tag in [1, 2] {
+            program.publish(
+                &bells.board,
+                NewTask {
+                    tag,
+                    n_items: 1,
+                    ..NewTask::default()
+                },
+            );
+        }
+        let worker = {
+            let bells = Arc::clone(&bells);
+            thread::spawn(move || {
+                while let Some(task) = claim(&bells.board, WorkerIndex(0)) {
+                    finish(&bells.board, WorkerIndex(0), task);
+                }
+                bells.wake_callers();
+            })
+        };
+        let program = Mutex::new(program);
+        wait_for_outcome(&bells, &program, 2);
+        wait_for_outcome(&bells, &program, 1);
+        worker.join().unwrap();
+    });
+}
+
 /// In `Dispatch::try_publish` and the end of `Watch::look`: either the look sees a task that was published
 /// meanwhile, or its publisher sees that nobody looks and says so.
 #[test]
