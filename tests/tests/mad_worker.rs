@@ -9,7 +9,7 @@ use procession_tests::{Story, begin};
 
 #[test]
 fn the_program_survives_and_the_next_pool_is_clean() {
-    for seed in 0..25 {
+    for seed in 0..10 {
         let _test = begin();
         let story = Story::of(Command::new(env!("CARGO_BIN_EXE_mad")).arg(seed.to_string()));
         assert!(

@@ -140,6 +140,12 @@ impl Crew {
             return Ok(());
         };
         record.prepare();
+        // A worker gone mad may have written it: then this one would leave at once, and so on for ever.
+        let closing = u32::from(self.stopping);
+        self.board
+            .header()
+            .closing
+            .store(closing, Ordering::Release);
         let supervisor_pid = sys::pid();
         self.board.show_to_children(true)?;
         // A signal for the worker must wait until it has its own dispositions: this process ignores most.

@@ -24,6 +24,10 @@ fn next(seed: &mut u64) -> u64 {
     *seed
 }
 
+fn one_in(n: u64, seed: &mut u64) -> bool {
+    next(seed).is_multiple_of(n)
+}
+
 /// Addresses of all that this process shares with others and may write.
 fn shared_mappings() -> Vec<std::ops::Range<usize>> {
     let maps = fs::read_to_string("/proc/self/maps").expect("/proc");
@@ -43,18 +47,14 @@ fn scribble(seed: &mut u64, n_words: u64) -> usize {
     for mapping in &mappings {
         let len = (mapping.end - mapping.start) as u64 / 8;
         for _ in 0..n_words {
-            let within = if next(seed) % 4 > 0 {
-                len.min(8192)
-            } else {
-                len
-            };
+            let within = if one_in(4, seed) { len } else { len.min(8192) };
             let place = mapping.start + (next(seed) % within) as usize * 8;
             let value = match next(seed) % 6 {
                 0 => next(seed),
                 1 => u64::MAX - next(seed) % 4,
                 2 => next(seed) % 100,
                 3 => next(seed) % 4096 * 64,
-                4 => next(seed) % 8 << 32 | next(seed) % 8,
+                4 => ((next(seed) % 8) << 32) | (next(seed) % 8),
                 _ => 1 << (next(seed) % 64),
             };
             write(place, value);
@@ -101,7 +101,7 @@ fn stay_mad(mut seed: u64) -> usize {
 #[process_job]
 fn begin_mad(seed: u64) {
     let mut seed = seed ^ u64::from(std::process::id()) << 32;
-    if next(&mut seed) % 2 == 0 {
+    if one_in(2, &mut seed) {
         scribble(&mut seed, 300);
     }
 }
@@ -110,11 +110,11 @@ fn begin_mad(seed: u64) {
 fn suffer(seed: &mut u64) {
     let n_workers = 1 + next(seed) as usize % 3;
     let mut builder = Pool::builder().workers(n_workers);
-    let begins_mad = next(seed) % 3 == 0;
+    let begins_mad = one_in(3, seed);
     if begins_mad {
         builder = builder.initializer(job!(begin_mad), *seed);
     }
-    if next(seed) % 2 == 0 {
+    if one_in(2, seed) {
         builder = builder.timeout(Duration::from_millis(500));
     }
     let Ok(pool) = builder.build() else {
@@ -124,7 +124,7 @@ fn suffer(seed: &mut u64) {
     let mut handles = Vec::new();
     for _ in 0..3 {
         handles.extend(pool.submit(job!(square), 3));
-        let mad = if next(seed) % 2 == 0 {
+        let mad = if one_in(2, seed) {
             pool.submit(job!(go_mad), next(seed))
         } else {
             pool.submit(job!(stay_mad), next(seed))
