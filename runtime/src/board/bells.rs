@@ -20,7 +20,8 @@
 //! left: a crowd of workers with short tasks is not woken to find that nothing is left for most of them.
 //!
 //! A worker may be killed at any instruction; the supervisor clears its bits and rings for what waits. A worker gone
-//! mad that sets the bits of others costs time and no more, since sleepers look by themselves once in a while.
+//! mad that sets the bits of others costs time and no more: sleepers look by themselves once in a while and put their
+//! own bits right, and bits of workers that the pool does not have count for nothing.
 
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ use crate::sys::{self, futex};
 
 /// How long one spins: longer than a sleeper takes to wake, so that a short pause between two jobs is not a long one.
 const SPIN: Duration = Duration::from_micros(50);
+
+/// Linux has no more threads than this.
+const MOST_CALLERS: u32 = 1 << 22;
 
 /// Looks between two looks at the clock.
 const LOOKS: u32 = 8;
@@ -104,16 +108,20 @@ impl Sleepers {
             .is_some_and(|(word, pair)| word.load(Ordering::Relaxed) & SLEEPS & pair != 0)
     }
 
-    /// The words in use where there are so many workers.
-    fn words(&self, n_workers: u32) -> &[AtomicU64] {
-        &self.0[..n_workers.div_ceil(32) as usize]
+    /// The words in use where there are so many workers, each with the bits that belong to one.
+    fn words(&self, n_workers: u32) -> impl Iterator<Item = (&AtomicU64, u64)> {
+        let words = self.0[..n_workers.div_ceil(32) as usize].iter();
+        words.zip(0..).map(move |(word, place)| {
+            let n_pairs = (n_workers - place * 32).min(32);
+            (word, u64::MAX >> (64 - 2 * n_pairs))
+        })
     }
 
     /// How many sleep, and how many have been rung for.
     fn len(&self, n_workers: u32) -> (u32, u32) {
-        let words = self.words(n_workers).iter();
-        words.fold((0, 0), |(sleeping, rung_for), word| {
-            let bits = word.load(Ordering::Relaxed);
+        let words = self.words(n_workers);
+        words.fold((0, 0), |(sleeping, rung_for), (word, of_workers)| {
+            let bits = word.load(Ordering::Relaxed) & of_workers;
             (
                 sleeping + (bits & SLEEPS).count_ones(),
                 rung_for + (bits & RUNG_FOR).count_ones(),
@@ -123,10 +131,10 @@ impl Sleepers {
 
     /// Turns one that sleeps into one that is rung for, which nobody else does then.
     fn ring_for_one(&self, n_workers: u32) -> Option<WorkerIndex> {
-        for (place, word) in self.words(n_workers).iter().enumerate() {
+        for (place, (word, of_workers)) in self.words(n_workers).enumerate() {
             let mut bits = word.load(Ordering::Relaxed);
-            while bits & SLEEPS != 0 {
-                let shift = (bits & SLEEPS).trailing_zeros();
+            while bits & of_workers & SLEEPS != 0 {
+                let shift = (bits & of_workers & SLEEPS).trailing_zeros();
                 let turned = bits ^ (0b11 << shift);
                 match word.compare_exchange_weak(bits, turned, Ordering::AcqRel, Ordering::Relaxed)
                 {
@@ -162,15 +170,18 @@ impl WorkerSet {
         }
     }
 
-    /// The words in use where there are so many workers.
-    fn words(&self, n_workers: u32) -> &[AtomicU64] {
-        &self.0[..n_workers.div_ceil(64) as usize]
+    /// The words in use where there are so many workers, each with the bits that belong to one.
+    fn words(&self, n_workers: u32) -> impl Iterator<Item = (&AtomicU64, u64)> {
+        let words = self.0[..n_workers.div_ceil(64) as usize].iter();
+        words.zip(0..).map(move |(word, place)| {
+            let n_bits = (n_workers - place * 64).min(64);
+            (word, u64::MAX >> (64 - n_bits))
+        })
     }
 
     fn len(&self, n_workers: u32) -> u32 {
-        let words = self.words(n_workers).iter();
-        words
-            .map(|word| word.load(Ordering::Relaxed).count_ones())
+        self.words(n_workers)
+            .map(|(word, bits)| (word.load(Ordering::Relaxed) & bits).count_ones())
             .sum()
     }
 }
@@ -247,6 +258,8 @@ impl Board {
         let bell = &self.worker(worker)?.bell;
         let sleepers = &self.bells().sleepers.0;
         let seen = bell.now();
+        // Only where a worker gone mad has set it; it would be counted on for ever.
+        self.bells().spinning.0.remove(worker);
         sleepers.insert(worker);
         // SeqCst: see the module's head.
         fence(Ordering::SeqCst);
@@ -295,7 +308,10 @@ impl Board {
     pub(crate) fn sleep_caller(&self, timeout: Duration, ready: impl FnOnce() -> bool) {
         let bells = self.bells();
         let seen = bells.done.load(Ordering::Acquire);
-        bells.n_waiting.fetch_add(1, Ordering::AcqRel);
+        if bells.n_waiting.fetch_add(1, Ordering::AcqRel) > MOST_CALLERS {
+            // A worker gone mad has been here. Whoever else waits right now sleeps a while too long, once.
+            bells.n_waiting.store(1, Ordering::Release);
+        }
         // SeqCst: pairs with the fence in `wake_callers`: either the finisher sees that somebody waits, or
         // `ready` sees what it finished.
         fence(Ordering::SeqCst);
@@ -405,6 +421,46 @@ mod tests {
         // On a single core nobody spins.
         assert_eq!(spun.is_some(), sys::n_cores() > 1);
         assert_eq!(board.is_asleep(SLEEPER), spun.is_none());
+    }
+
+    #[test]
+    fn nobody_counts_on_spinners_that_a_worker_gone_mad_has_made_up() {
+        const LAYOUT_OF_THREE: Layout = Layout {
+            n_workers: 3,
+            ..LAYOUT
+        };
+        let (board, _) = Board::create(LAYOUT_OF_THREE).expect("memory for a small board");
+        let bells = board.bells();
+        let words = bells.sleepers.0.0.iter().chain(&bells.spinning.0.0);
+        words.for_each(|word| word.store(u64::MAX, Ordering::Relaxed));
+        for worker in [WorkerIndex(0), WorkerIndex(1)] {
+            bells.sleepers.0.remove(worker);
+            bells.spinning.0.remove(worker);
+        }
+        let (seen, nothing) = (board.workers()[2].bell.now(), || None::<()>);
+        board.sleep_worker(WorkerIndex(2), Duration::ZERO, nothing);
+        bells.sleepers.0.insert(WorkerIndex(2));
+        append(&board, 0);
+        board.wake_worker();
+        assert!(board.workers()[2].bell.now() > seen, "it is rung for");
+        board.wake_sleeper();
+        let is_rung_twice = board.workers()[2].bell.now() > seen + 1;
+        assert!(!is_rung_twice, "it is awake, and the pool has no others");
+    }
+
+    #[test]
+    fn a_caller_is_woken_whatever_number_was_written_where_callers_are_counted() {
+        let board = board();
+        for number in [0, 1, u32::MAX - 1, u32::MAX, 1 << 31] {
+            board.bells().n_waiting.store(number, Ordering::Relaxed);
+            let before = board.bells().done.load(Ordering::Relaxed);
+            board.sleep_caller(Duration::ZERO, || {
+                board.wake_callers();
+                true
+            });
+            let after = board.bells().done.load(Ordering::Relaxed);
+            assert_eq!(after, before.wrapping_add(1), "{number}");
+        }
     }
 
     #[test]

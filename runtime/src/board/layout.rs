@@ -14,7 +14,7 @@ pub(crate) const MAX_WORKERS: u32 = 1024;
 pub(crate) const ALIGN: u64 = 64;
 
 /// A piece of the board, in bytes from its start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) offset: u64,
     pub(crate) len: u64,

@@ -189,16 +189,15 @@ pub(crate) struct Progress {
     /// Items that have their verdict, in order.
     pub(crate) done: AtomicU32,
     pub(crate) n_faults: AtomicU32,
-    /// How often the present item has failed already.
-    pub(crate) attempt: AtomicU32,
     /// Set by the program: begin no further item.
     pub(crate) stop: AtomicU32,
+    pub(crate) attempts: Attempts,
     pub(crate) guard: Guard,
     /// The worker that finished the last item, for reports.
     pub(crate) worker_pid: AtomicU32,
-    pub(crate) heap_used: AtomicU64,
     /// Whether the registry may keep shared memory that results of this task name.
     pub(crate) gives: AtomicU32,
+    pub(crate) heap_used: AtomicU64,
     /// Time spent in this task by its workers.
     pub(crate) busy_nanos: AtomicU64,
 }
@@ -210,7 +209,6 @@ impl Progress {
             &self.started,
             &self.done,
             &self.n_faults,
-            &self.attempt,
             &self.stop,
             &self.worker_pid,
             &self.gives,
@@ -218,9 +216,35 @@ impl Progress {
         for word in zero_u32 {
             word.store(0, Ordering::Relaxed);
         }
+        self.attempts.note(0, 0);
         self.guard.clear();
         self.heap_used.store(0, Ordering::Relaxed);
         self.busy_nanos.store(0, Ordering::Relaxed);
+    }
+}
+
+/// How often an item has failed already.
+///
+/// Item and number are one word: so the count ends with the item, whatever instruction its worker dies at, and no item
+/// has more tries than it is allowed nor begins with another's.
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub(crate) struct Attempts(AtomicU64);
+
+impl Attempts {
+    pub(crate) fn of(&self, item: u32) -> u32 {
+        let word = self.0.load(Ordering::Relaxed);
+        if (word >> 32) as u32 == item {
+            word as u32
+        } else {
+            0
+        }
+    }
+
+    /// Whoever works on the task, or buries who did: `item` has failed so often by now.
+    pub(crate) fn note(&self, item: u32, attempt: u32) {
+        let word = u64::from(item) << 32 | u64::from(attempt);
+        self.0.store(word, Ordering::Relaxed);
     }
 }
 
@@ -240,6 +264,14 @@ impl Try {
     fn to_word(self) -> u64 {
         let attempt = u64::from(self.attempt & 0xff) << 24;
         (u64::from(self.generation) << 32) | attempt | u64::from(self.item + 1)
+    }
+
+    fn from_word(word: u64) -> Option<Self> {
+        Some(Self {
+            generation: (word >> 32) as u32,
+            item: (word as u32 & 0xff_ffff).checked_sub(1)?,
+            attempt: (word as u32) >> 24,
+        })
     }
 }
 
@@ -275,14 +307,16 @@ impl Guard {
     pub(crate) fn running(&self) -> Option<Try> {
         // SeqCst: see `Desk::stop`.
         let word = self.0.load(Ordering::SeqCst);
-        let item = (word as u32 & 0xff_ffff).checked_sub(1)?;
-        let attempt = (word as u32) >> 24;
-        let generation = (word >> 32) as u32;
-        (word != CONDEMNED).then_some(Try {
-            generation,
-            item,
-            attempt,
-        })
+        Try::from_word(word).filter(|_| word != CONDEMNED)
+    }
+
+    /// Whether this is a word that a worker or the supervisor writes in this task.
+    pub(crate) fn may_be_of(&self, task: TaskId, n_items: u32) -> bool {
+        let is_of = |this: Try| this.generation == task.generation && this.item < n_items;
+        match self.0.load(Ordering::Relaxed) {
+            0 | CONDEMNED => true,
+            word => Try::from_word(word).is_some_and(is_of),
+        }
     }
 
     /// Supervisor: ends the try, if it still runs.
@@ -330,6 +364,16 @@ mod tests {
         assert!(state.try_claim(7, WorkerIndex(3)));
         assert!(state.requeue(7, WorkerIndex(3)));
         assert!(state.try_claim(7, WorkerIndex(4)));
+    }
+
+    #[test]
+    fn attempts_are_those_of_one_item() {
+        let attempts = Attempts::default();
+        assert_eq!(attempts.of(0), 0);
+        attempts.note(0, 2);
+        assert_eq!([attempts.of(0), attempts.of(1)], [2, 0]);
+        attempts.note(1, 1);
+        assert_eq!([attempts.of(0), attempts.of(1), attempts.of(2)], [0, 1, 0]);
     }
 
     #[test]

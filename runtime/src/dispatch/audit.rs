@@ -1,12 +1,21 @@
 //! Nothing hangs because of a worker gone mad: what it may have written over is looked through while callers wait.
 //!
-//! In a pool whose workers keep to the protocol and are not killed in the middle of it this finds nothing. It runs
-//! ten times a second while somebody waits, and it acts on what it has seen twice, since between two words of a
-//! protocol that is kept there are moments that look like one that is not.
+//! In a pool whose workers keep to the protocol this finds nothing. It runs ten times a second while somebody waits, and
+//! it acts on what it has seen twice, since between two words of a protocol that is kept there are moments that look like
+//! one that is not.
+//!
+//! What it may find, and what it leaves to others:
+//! - *A row that says what no process of ours wrote there*: a state that leads nowhere, a task claimed for a worker that
+//!   does not exist or works on another, an order that is not the program's. No word of such a board can be believed,
+//!   and workers may follow what it says for ever: the pool is given up, see [`super::Dispatch`].
+//! - *A task that waits while everybody sleeps*: the queue or a bell was written over. It is named again.
+//! - *A task that is done and not on the chain*: it is taken.
+//! - How far the items of a task have come is not looked at: whatever it says, the worker's own count or the supervisor's
+//!   verdict brings the task to its end. Results may be wrong then.
+//! - Workers that sleep put their own bits and names right every second (`worker/mod.rs`, `board/bells.rs`).
 
 use super::desk::Desk;
-use super::outcome::Rest;
-use crate::board::{Board, State, TaskId, TaskIndex, WorkerIndex};
+use crate::board::{Board, Order, State, TaskId, TaskIndex, WorkerIndex};
 use crate::sys;
 
 /// What is wrong with a task on the board.
@@ -14,8 +23,16 @@ use crate::sys;
 pub(super) enum Wrong {
     /// It waits and everybody sleeps: its name is not in the queue.
     Forgotten,
-    /// Its row is in no state that leads to its end.
-    Overwritten,
+    /// Its row is in no state that leads to its end, or asks for something else.
+    WrittenOver,
+}
+
+/// What an audit tells of the tasks on the board.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Findings {
+    pub(super) is_written_over: bool,
+    pub(super) any_task: bool,
+    pub(super) any_timeout: bool,
 }
 
 /// Nanoseconds between two audits.
@@ -23,41 +40,49 @@ const PERIOD: u64 = 100_000_000;
 
 impl Desk {
     /// Audits, unless that was done a moment ago.
-    pub(super) fn audit_if_due(&mut self, board: &Board) {
+    pub(super) fn audit_if_due(&mut self, board: &Board) -> Findings {
         let now = sys::monotonic_nanos();
-        if now.saturating_sub(self.last_audit) >= PERIOD {
-            self.last_audit = now;
-            self.audit(board);
+        if now.saturating_sub(self.last_audit) < PERIOD {
+            return Findings::default();
         }
+        self.last_audit = now;
+        self.audit(board)
     }
 
-    /// Answers tasks whose rows were overwritten, and names those again that were forgotten.
-    pub(super) fn audit(&mut self, board: &Board) {
+    /// Takes what is done, and names again what was forgotten.
+    pub(super) fn audit(&mut self, board: &Board) -> Findings {
+        let mut findings = Findings::default();
         for index in 0..self.n_rows_used() {
             let index = TaskIndex(index);
             self.take_if_done(board, index);
-            let Some(task) = self.task_at(index) else {
+            let (Some(task), Some(order)) = (self.task_at(index), self.order_at(index)) else {
                 continue;
             };
-            let wrong = look(board, task);
+            let wrong = look(board, task, &order);
             let was_wrong = self.suspect(index, wrong);
             match wrong.filter(|_| wrong == was_wrong) {
                 Some(Wrong::Forgotten) => self.name_again(board, task),
-                Some(Wrong::Overwritten) => {
-                    let rest = Rest::Lost("a worker has written over the task".into());
-                    self.deliver_and_free(board, index, rest);
-                }
+                Some(Wrong::WrittenOver) => findings.is_written_over = true,
                 None => {}
             }
+            findings.any_task = true;
+            findings.any_timeout |= order.timeout_nanos > 0;
         }
+        findings
     }
 }
 
-fn look(board: &Board, task: TaskId) -> Option<Wrong> {
-    match board.task(task.index)?.state.read(task.generation) {
-        None | Some(State::Free) => Some(Wrong::Overwritten),
+fn look(board: &Board, task: TaskId, order: &Order) -> Option<Wrong> {
+    let row = board.task(task.index)?;
+    let state = row.state.read(task.generation);
+    if state == Some(State::Done) {
         // Finished since it was looked at.
-        Some(State::Done) => None,
+        return None;
+    }
+    if !order.is_kept(task, row) {
+        return Some(Wrong::WrittenOver);
+    }
+    match state {
         Some(State::Ready) => {
             let n_workers = board.workers().len() as u16;
             let all_asleep = (0..n_workers).all(|worker| board.is_asleep(WorkerIndex(worker)));
@@ -67,8 +92,9 @@ fn look(board: &Board, task: TaskId) -> Option<Wrong> {
             let holds_it = board
                 .worker(worker)
                 .is_some_and(|record| record.current() == Some(task));
-            (!holds_it).then_some(Wrong::Overwritten)
+            (!holds_it).then_some(Wrong::WrittenOver)
         }
+        None | Some(State::Free | State::Done) => Some(Wrong::WrittenOver),
     }
 }
 
@@ -78,9 +104,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::board::{Layout, Ordering, Room, Span};
+    use crate::board::{Layout, Order, Ordering, Room, Span, TaskRow, Try};
     use crate::dispatch::desk::{Mailbox, Tenant};
-    use crate::dispatch::outcome::{Limits, Remembered};
+    use crate::dispatch::outcome::{Limits, Remembered, Rest};
 
     const LAYOUT: Layout = Layout {
         n_workers: 1,
@@ -103,8 +129,12 @@ mod tests {
         let (index, span) = desk.set_aside(&board, Room::len(1, Some(8), 0)).unwrap();
         let room = Span::new(span.offset, span.len);
         let remembered = Remembered {
-            n_items: 1,
-            room,
+            order: Order {
+                n_items: 1,
+                room,
+                retries: 1,
+                ..Order::default()
+            },
             fixed_output: Some(8),
             limits: Limits::default(),
             tags: 1,
@@ -122,20 +152,110 @@ mod tests {
         }
     }
 
+    /// Each of these leads to no end, or to another one than was asked for.
     #[test]
-    fn a_task_that_was_overwritten_is_answered() {
+    fn a_row_that_was_written_over_is_found_out() {
+        type Madness = fn(&TaskRow, &Board, TaskId);
+        let madness: [(&str, Madness); 12] = [
+            ("another generation", |row, _, _| row.state.free(77)),
+            ("free", |row, _, task| {
+                row.state.free(task.generation.wrapping_sub(1));
+            }),
+            ("claimed for a worker that is none", |row, _, task| {
+                row.state.try_claim(task.generation, WorkerIndex(9));
+            }),
+            ("claimed for a worker at rest", |row, board, task| {
+                board.workers()[0].set_current(None);
+                row.state.try_claim(task.generation, WorkerIndex(0));
+            }),
+            ("claimed for one at another task", |row, board, task| {
+                row.state.try_claim(task.generation, WorkerIndex(0));
+                let generation = task.generation + 1;
+                let other = TaskId { generation, ..task };
+                board.workers()[0].set_current(Some(other));
+            }),
+            ("items", |row, _, _| {
+                row.n_items.store(1 << 30, Ordering::Relaxed)
+            }),
+            ("shim", |row, _, _| row.shim.store(4096, Ordering::Relaxed)),
+            ("room", |row, _, _| row.room_len.store(1, Ordering::Relaxed)),
+            ("time-out", |row, _, _| {
+                row.timeout_nanos.store(1, Ordering::Relaxed)
+            }),
+            ("retries", |row, _, _| {
+                row.retries.store(1 << 30, Ordering::Relaxed)
+            }),
+            ("no guard", |row, _, _| {
+                row.guarded.store(7, Ordering::Relaxed)
+            }),
+            ("a guard of nobody", |row, _, task| {
+                let generation = task.generation + 5;
+                let (item, attempt) = (0, 0);
+                row.progress.guard.raise(Try {
+                    generation,
+                    item,
+                    attempt,
+                });
+            }),
+        ];
+        for (name, go_mad) in madness {
+            let Scene {
+                board,
+                mut desk,
+                task,
+                ..
+            } = scene();
+            go_mad(&board.tasks()[task.index.0 as usize], &board, task);
+            let first = desk.audit(&board);
+            assert!(!first.is_written_over, "{name}: seen once is not enough");
+            assert!(desk.audit(&board).is_written_over, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_worker_that_keeps_to_the_protocol_is_believed() {
         let Scene {
             board,
             mut desk,
-            mailbox,
             task,
+            ..
         } = scene();
-        board.tasks()[task.index.0 as usize].state.free(77);
-        desk.audit(&board);
-        assert!(mailbox.is_empty(), "seen once is not enough");
-        desk.audit(&board);
-        assert_eq!(mailbox.take().len(), 1);
-        assert_eq!(desk.n_in_flight(), 0);
+        let row = &board.tasks()[task.index.0 as usize];
+        board.workers()[0].set_current(Some(task));
+        assert!(row.state.try_claim(task.generation, WorkerIndex(0)));
+        let (generation, item, attempt) = (task.generation, 0, 0);
+        row.progress.guard.raise(Try {
+            generation,
+            item,
+            attempt,
+        });
+        // As `Process::kill` has it.
+        row.retries.store(0, Ordering::Relaxed);
+        for _ in 0..3 {
+            assert!(!desk.audit(&board).is_written_over);
+        }
+    }
+
+    #[test]
+    fn rows_withdrawn_serve_again_though_the_queue_was_written_over() {
+        let Scene {
+            board,
+            mut desk,
+            task,
+            ..
+        } = scene();
+        for _ in 1..LAYOUT.n_tasks {
+            desk.set_aside(&board, 64).unwrap();
+        }
+        assert!(!desk.has_room(&board, 64), "all rows are in use");
+        assert!(desk.withdraw(&board, task, &Rest::Cancelled));
+        assert!(!desk.has_room(&board, 64), "its name stands in the queue");
+        // A head that never comes to where the name stood, and nothing more to come to.
+        let head = &board.words::<1>(0).unwrap()[0];
+        let tail = &board.words::<17>(0).unwrap()[16];
+        tail.store(0, Ordering::Relaxed);
+        assert_eq!(head.load(Ordering::Relaxed), 0);
+        assert!(desk.has_room(&board, 64));
     }
 
     #[test]

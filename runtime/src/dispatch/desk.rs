@@ -9,7 +9,7 @@ use super::Refused;
 use super::arena::Arena;
 use super::audit::Wrong;
 use super::outcome::{Outcome, Parcel, Remembered, Rest};
-use crate::board::{Board, Layout, Ordering, Span, State, TaskId, TaskIndex};
+use crate::board::{Board, Layout, Order, Ordering, Span, State, TaskId, TaskIndex};
 use crate::codec::Passengers;
 use crate::supervisor::lock;
 use crate::sys;
@@ -175,7 +175,8 @@ impl Desk {
         if self.free_rows.is_empty() && self.rows.len() >= self.n_rows as usize {
             let (queue, free_rows) = (board.queue(), &mut self.free_rows);
             self.withdrawn.retain(|&(position, index)| {
-                let has_passed = queue.has_passed(position);
+                // An empty queue has been passed, even where a worker gone mad has written its ends.
+                let has_passed = queue.has_passed(position) || queue.looks_empty();
                 if has_passed {
                     free_rows.push(index);
                 }
@@ -185,16 +186,20 @@ impl Desk {
         !self.free_rows.is_empty() || self.rows.len() < self.n_rows as usize
     }
 
-    /// Publishes the row, filled by now, for its new tenant.
+    /// Fills the row for its new tenant and publishes it.
     pub(super) fn seat(&mut self, board: &Board, index: TaskIndex, tenant: Tenant) -> TaskId {
         let row = &mut self.rows[index.0 as usize];
+        let order = tenant.remembered.order;
         row.tenant = Some(tenant);
         let id = TaskId {
             index,
             generation: row.generation,
         };
         self.n_in_flight += 1;
-        board.tasks()[index.0 as usize].state.publish(id.generation);
+        let shared = &board.tasks()[index.0 as usize];
+        order.write(shared);
+        shared.progress.reset();
+        shared.state.publish(id.generation);
         row.position = board.queue().append(id);
         id
     }
@@ -292,6 +297,12 @@ impl Desk {
         })
     }
 
+    /// What the row of the task that sits there is to say.
+    pub(super) fn order_at(&self, index: TaskIndex) -> Option<Order> {
+        let row = self.rows.get(index.0 as usize)?;
+        row.tenant.as_ref().map(|tenant| tenant.remembered.order)
+    }
+
     /// Notes what looks wrong with the task at this row; gives what did before.
     pub(super) fn suspect(&mut self, index: TaskIndex, wrong: Option<Wrong>) -> Option<Wrong> {
         let tenant = self
@@ -315,13 +326,9 @@ impl Desk {
             return;
         };
         if board.tasks()[index.0 as usize].state.read(task.generation) == Some(State::Done) {
-            self.deliver_and_free(board, index, Rest::Cancelled);
+            self.deliver(board, index, Rest::Cancelled);
+            self.free_rows.push(index);
         }
-    }
-
-    pub(super) fn deliver_and_free(&mut self, board: &Board, index: TaskIndex, rest: Rest) {
-        self.deliver(board, index, rest);
-        self.free_rows.push(index);
     }
 
     /// Reads the outcome, ends the task's generation, frees its memory, and puts it where its caller looks.

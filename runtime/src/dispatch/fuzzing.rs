@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::desk::{Desk, Mailbox, Tenant};
 use super::outcome::{Limits, Remembered};
-use crate::board::{ALIGN, Board, Layout, Ordering, Room, Span, WorkerIndex};
+use crate::board::{ALIGN, Board, Layout, Order, Ordering, Room, Span, WorkerIndex};
 use crate::fuzzing::Script;
 
 const LAYOUT: Layout = Layout {
@@ -42,8 +42,11 @@ fn take_some(
             .set_aside(board, room_len)
             .expect("room for a small task");
         let remembered = Remembered {
-            n_items,
-            room: Span::new(span.offset, span.len / ALIGN * ALIGN),
+            order: Order {
+                n_items,
+                room: Span::new(span.offset, span.len / ALIGN * ALIGN),
+                ..Order::default()
+            },
             fixed_output,
             limits: Limits::default(),
             tags: 1,
@@ -54,6 +57,8 @@ fn take_some(
     // Where the script ends, what is on the board is still taken off it.
     let goes_on = script.damage(board);
     desk.drain(board);
+    // Twice: what is seen once is only suspected.
+    desk.audit(board);
     desk.audit(board);
     for &(task, _) in &tasks {
         // `DONE` in its generation, so that it is read for certain.

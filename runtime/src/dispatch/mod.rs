@@ -35,7 +35,7 @@ pub(crate) use outcome::{Failure, Verdicts};
 use outcome::{Limits, Remembered, Rest};
 pub(crate) use task::{NewTask, Refused};
 
-use crate::board::{self, ALIGN, Board, Layout, Ordering, Span, TaskId, round_up};
+use crate::board::{self, ALIGN, Board, Layout, Order, Ordering, Span, TaskId, round_up};
 use crate::codec::Passengers;
 use crate::error::{Error, ErrorKind};
 use crate::supervisor::{Ending, Link, Request, SUPERVISOR_GONE, Terms, WorkerLimits, lock};
@@ -43,6 +43,9 @@ use crate::sys::{self, Confinement, Context};
 
 /// How long a caller sleeps before it looks whether the supervisor is still there.
 const LIVENESS: Duration = Duration::from_millis(100);
+
+/// Why a pool is given up whose board says what neither this program nor a worker that keeps to the protocol wrote there.
+const WRITTEN_OVER: &str = "a job has written over the pool's shared memory";
 
 /// One crew of workers and the board they share with this program.
 pub(crate) struct Dispatch {
@@ -167,19 +170,18 @@ impl Dispatch {
         let room_offset = round_up(input.len, ALIGN);
         let room = Span::new(span.offset + room_offset, span.len - room_offset);
         self.board.write_all(input.offset, task.input.chunks());
-        let row = &self.board.tasks()[index.0 as usize];
-        task.fill(row, input, room);
-        if self.limits.are_watched() {
-            row.guarded.store(1, Ordering::Relaxed);
-        }
+        let order = task.order(input, room);
+        let order = Order {
+            guarded: order.guarded || self.limits.are_watched(),
+            ..order
+        };
         let limits = Limits {
             timeout: task.timeout,
             deadline: task.deadline,
             memory: self.limits.memory,
         };
         let remembered = Remembered {
-            n_items: task.n_items,
-            room,
+            order,
             fixed_output: task.fixed_output,
             limits,
             tags: self.tags,
@@ -248,7 +250,7 @@ impl Dispatch {
                 return true;
             }
             self.see_what_ended(Link::is_dead);
-            lock(&self.desk).audit_if_due(&self.board);
+            self.audit_if_due();
             if ready() || lock(&self.desk).gone.is_some() {
                 return ready();
             }
@@ -373,6 +375,19 @@ impl Dispatch {
         } else if self.board.header().broken.load(Ordering::Acquire) != 0 {
             let cause = self.board.header().cause.read();
             self.give_up(&Rest::Lost(cause.as_str().into()), &cause);
+        }
+    }
+
+    /// See [`audit`].
+    fn audit_if_due(&self) {
+        let findings = lock(&self.desk).audit_if_due(&self.board);
+        if findings.is_written_over {
+            self.give_up(&Rest::Lost(WRITTEN_OVER.into()), WRITTEN_OVER);
+            // Failure means that the supervisor is gone, and its workers with it.
+            let _ = self.stop(true);
+        } else if findings.any_timeout || findings.any_task && self.limits.are_watched() {
+            // The word that says so may have been written over.
+            self.link.tell(Request::Watch { crew: self.crew });
         }
     }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use crate::argument::ByValue;
 use crate::board::{
-    Board, Cell, Fault, FaultKind, Ordering, Progress, Room, Span, State, TaskId, is_block_of,
+    Board, Cell, Fault, FaultKind, Order, Ordering, Progress, Room, Span, State, TaskId,
+    is_block_of,
 };
 use crate::codec::{self, Decoder, Passengers};
 use crate::error::JobError;
@@ -21,8 +22,7 @@ use crate::sys;
 /// What the program remembers of a task while it is on the board.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Remembered {
-    pub(super) n_items: u32,
-    pub(super) room: Span,
+    pub(super) order: Order,
     pub(super) fixed_output: Option<usize>,
     pub(super) limits: Limits,
     /// See [`Terms::tag_of`](crate::supervisor::Terms::tag_of).
@@ -172,13 +172,16 @@ impl Outcome {
         // A worker that holds the task and is only about to die may begin its next item still.
         let is_held = matches!(row.state.read(id.generation), Some(State::Claimed(_)));
         // Acquire: a task lost to a dead supervisor is read without its state saying that it is done.
-        let done = progress.done.load(Ordering::Acquire).min(task.n_items);
+        let done = progress
+            .done
+            .load(Ordering::Acquire)
+            .min(task.order.n_items);
         // Acquire: whoever takes it back to try an item again has counted that try before.
         let started = progress.started.load(Ordering::Acquire);
-        let is_tried_again = progress.attempt.load(Ordering::Relaxed) > 0;
-        let room = Room::new(task.room, task.n_items, task.fixed_output);
-        let mut reader = Reader::new(board, id, task.room);
-        let faults = reader.read_faults(&room, task.n_items, progress);
+        let is_tried_again = progress.attempts.of(done) > 0;
+        let room = Room::new(task.order.room, task.order.n_items, task.fixed_output);
+        let mut reader = Reader::new(board, id, task.order.room);
+        let faults = reader.read_faults(&room, task.order.n_items, progress);
         // A worker that was ended may have had something kept and not lived to say so.
         let was_ended = |(fault, _): &(Fault, Vec<u8>)| {
             !matches!(fault.kind, FaultKind::Panicked | FaultKind::Codec)
@@ -186,7 +189,7 @@ impl Outcome {
         let gives = progress.gives.load(Ordering::Relaxed) != 0 || faults.iter().any(was_ended);
         let parcel = gives.then(|| Parcel::of(id, task));
         Self {
-            n_items: task.n_items,
+            n_items: task.order.n_items,
             done,
             started: if is_held || is_tried_again {
                 started.max(done + 1)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::desk::Mailbox;
-use crate::board::{ALIGN, Ordering, Room, Span, TaskRow, round_up};
+use crate::board::{ALIGN, Order, Room, Span, round_up};
 use crate::codec::Encoder;
 use crate::error::{Error, ErrorKind};
 
@@ -42,29 +42,25 @@ impl NewTask<'_> {
             + Room::len(self.n_items, self.fixed_output, self.heap_len)
     }
 
-    /// Writes what workers need to know, before the row is published.
-    pub(super) fn fill(&self, row: &TaskRow, input: Span, room: Span) {
-        let relaxed = Ordering::Relaxed;
-        row.n_items.store(self.n_items, relaxed);
-        row.shim.store(self.shim as u64, relaxed);
-        row.job.store(self.job, relaxed);
-        row.input_offset.store(input.offset, relaxed);
-        row.input_len.store(input.len, relaxed);
-        row.room_offset.store(room.offset, relaxed);
-        row.room_len.store(room.len, relaxed);
+    /// What its row is to say.
+    pub(super) fn order(&self, input: Span, room: Span) -> Order {
         let nanos = self.timeout.map_or(0, |limit| {
             u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX).max(1)
         });
-        row.timeout_nanos.store(nanos, relaxed);
-        row.first_index
-            .store(self.first_index.unwrap_or(u64::MAX), relaxed);
-        row.retries.store(self.retries, relaxed);
-        row.guarded.store(u32::from(self.guarded), relaxed);
-        row.ends_at_fault
-            .store(u32::from(self.ends_at_fault), relaxed);
-        row.flush_each.store(u32::from(self.flush_each), relaxed);
-        row.rings.store(u32::from(self.rings), relaxed);
-        row.progress.reset();
+        Order {
+            n_items: self.n_items,
+            shim: self.shim as u64,
+            job: self.job,
+            input,
+            room,
+            first_index: self.first_index.unwrap_or(u64::MAX),
+            timeout_nanos: nanos,
+            retries: self.retries,
+            guarded: self.guarded,
+            ends_at_fault: self.ends_at_fault,
+            flush_each: self.flush_each,
+            rings: self.rings,
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::desk::{Desk, Mailbox, Tenant};
 use super::outcome::{Limits, Outcome, Remembered};
 use crate::board::{
-    ALIGN, Board, Fault, FaultKind, Layout, Ordering, Room, Span, TaskId, TaskIndex, WorkerIndex,
-    round_up,
+    ALIGN, Board, Fault, FaultKind, Layout, Order, Ordering, Room, Span, TaskId, TaskIndex,
+    WorkerIndex, round_up,
 };
 
 const LAYOUT: Layout = Layout {
@@ -66,8 +66,11 @@ fn seat(
         .set_aside(board, Room::len(n_items, fixed_output, HEAP_LEN))
         .expect("room for a small task");
     let remembered = Remembered {
-        n_items,
-        room: Span::new(span.offset, span.len / ALIGN * ALIGN),
+        order: Order {
+            n_items,
+            room: Span::new(span.offset, span.len / ALIGN * ALIGN),
+            ..Order::default()
+        },
         fixed_output,
         limits: Limits::default(),
         tags: 1,

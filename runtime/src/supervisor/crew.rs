@@ -12,7 +12,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::message::{Ending, Terms};
-use super::verdict::{Burial, Cause, Death};
+use super::verdict::{Blameless, Burial, Cause, Death};
 use super::watch::{Running, Watch};
 use super::worker::Worker;
 use crate::board::{Board, Ordering, Phase, Span, TaskId, TaskIndex, WorkerIndex, WorkerRecord};
@@ -38,6 +38,7 @@ pub(super) struct Crew {
     posts: Vec<Post>,
     pub(super) watch: Watch,
     n_barren: u32,
+    blameless: Blameless,
     /// Jobs done by all workers when one last failed to start.
     jobs_seen: u64,
     stopping: bool,
@@ -116,6 +117,7 @@ impl Crew {
             birthright,
             posts,
             n_barren: 0,
+            blameless: Blameless::default(),
             jobs_seen: 0,
             stopping: false,
             terminate_at: None,
@@ -231,8 +233,9 @@ impl Crew {
         let burial = if is_process {
             death.bury_with_only_task()
         } else {
-            death.bury()
+            death.bury(self.blameless.blame())
         };
+        self.blameless.note(cause, burial);
 
         post.cpu_nanos += ended.cpu.as_nanos() as u64;
         record.cpu_nanos.store(post.cpu_nanos, Ordering::Relaxed);

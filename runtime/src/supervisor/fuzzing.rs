@@ -2,7 +2,7 @@
 
 use super::family::ARENA;
 use super::registry::Registry;
-use super::verdict::{Cause, Death};
+use super::verdict::{Blame, Cause, Death};
 use crate::board::{Board, Layout, TaskId, TaskIndex, WorkerIndex};
 use crate::fuzzing::Script;
 use crate::sys::{Channel, Fd, memfd};
@@ -52,7 +52,7 @@ fn bury_one(board: &Board, script: &mut Script<'_>) -> Option<()> {
         cause: causes[usize::from(how >> 2) % 4],
     };
     let burial = if how & 2 == 0 {
-        death.bury()
+        death.bury(Blame::Begun)
     } else {
         death.bury_with_only_task()
     };

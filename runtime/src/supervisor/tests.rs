@@ -2,7 +2,7 @@
 
 mod orders;
 
-use super::verdict::{Cause, Death};
+use super::verdict::{Blame, Cause, Death};
 use crate::board::{Board, Layout, Ordering, TaskId, TaskIndex, WorkerIndex};
 
 const LAYOUT: Layout = Layout {
@@ -87,7 +87,7 @@ fn bury_on_nonsense(mut seed: u64) {
             ][(next(&mut seed) % 4) as usize],
         };
         if round % 2 == 0 {
-            death.bury();
+            death.bury(Blame::Begun);
         } else {
             death.bury_with_only_task();
         }

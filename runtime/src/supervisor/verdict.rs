@@ -84,17 +84,49 @@ pub(super) struct Death<'board> {
 }
 
 /// Which item a death is held against.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Blame {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blame {
     /// The one that had begun, if any.
     Begun,
     /// The next one, begun or not.
     Next,
 }
 
+/// So many deaths in a row that no item can be blamed for are held against the next one.
+const MAX_BLAMELESS: u32 = 30;
+
+/// Counts deaths of workers that held a task of which no item had begun.
+///
+/// A few come from outside, and between two items. But what a worker does between its claim and its first item may be
+/// what kills it, where a worker gone mad has written over the task: then it would kill all that come after it, for
+/// ever.
+#[derive(Debug, Default)]
+pub(super) struct Blameless {
+    in_a_row: u32,
+}
+
+impl Blameless {
+    pub(super) fn blame(&self) -> Blame {
+        if self.in_a_row < MAX_BLAMELESS {
+            Blame::Begun
+        } else {
+            Blame::Next
+        }
+    }
+
+    pub(super) fn note(&mut self, cause: Cause, burial: Burial) {
+        self.in_a_row = match (cause, burial) {
+            // It has done its number of jobs.
+            (Cause::Exit(0), _) => return,
+            (_, Burial::Requeued) if self.in_a_row < MAX_BLAMELESS => self.in_a_row + 1,
+            _ => 0,
+        };
+    }
+}
+
 impl Death<'_> {
     /// Settles the task that the worker held.
-    pub(super) fn bury(&self) -> Burial {
+    pub(super) fn bury(&self, blame: Blame) -> Burial {
         let Some(task) = self.record.current() else {
             return Burial::HeldNothing;
         };
@@ -102,9 +134,7 @@ impl Death<'_> {
             return Burial::HeldNothing;
         };
         match row.state.read(task.generation) {
-            Some(State::Claimed(holder)) if holder == self.index => {
-                self.settle(task, row, Blame::Begun)
-            }
+            Some(State::Claimed(holder)) if holder == self.index => self.settle(task, row, blame),
             Some(State::Done) => {
                 // Whether it had come to the chain of finished tasks, nobody knows.
                 self.board.header().rescan.fetch_add(1, Ordering::Release);
@@ -115,7 +145,7 @@ impl Death<'_> {
         }
     }
 
-    /// As [`bury`](Self::bury), for the worker of a process, whose end is that of its one item whether that had
+    /// As [`bury`](Self::bury) with [`Blame::Next`], for the worker of a process, whose end is that of its one item whether that had
     /// begun or not: who terminates a process does not want another.
     pub(super) fn bury_with_only_task(&self) -> Burial {
         let task = Crew::ONLY_TASK;
@@ -127,7 +157,7 @@ impl Death<'_> {
         self.record.set_current(Some(task));
         match row.state.read(task.generation) {
             Some(State::Claimed(_)) => self.settle(task, row, Blame::Next),
-            _ => self.bury(),
+            _ => self.bury(Blame::Next),
         }
     }
 
@@ -140,15 +170,14 @@ impl Death<'_> {
         let mut burial = Burial::Requeued;
         progress.guard.clear();
         if is_blamed && done < n_items {
-            let attempt = progress.attempt.load(Ordering::Relaxed);
+            let attempt = progress.attempts.of(done);
             if attempt < row.retries.load(Ordering::Relaxed) && !self.cause.is_final() {
-                progress.attempt.store(attempt + 1, Ordering::Relaxed);
+                progress.attempts.note(done, attempt.saturating_add(1));
                 burial = Burial::ToBeTriedAgain {
                     attempt: attempt + 1,
                 };
             } else {
                 write_fault(self.board, row, self.fault(done, task));
-                progress.attempt.store(0, Ordering::Relaxed);
                 progress.done.store(done + 1, Ordering::Release);
             }
         }

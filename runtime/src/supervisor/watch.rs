@@ -52,8 +52,10 @@ impl Watch {
 
     pub(super) fn begin(&mut self, board: &Board, now: u64) {
         board.header().watched.store(1, Ordering::SeqCst);
-        self.next_look = Some(now);
-        self.n_vain = 0;
+        if self.next_look.is_none() {
+            self.next_look = Some(now);
+            self.n_vain = 0;
+        }
     }
 
     pub(super) fn next_look(&self) -> Option<u64> {

@@ -208,10 +208,10 @@ impl<'board> Chunk<'board> {
             self.see_off();
             return;
         }
-        let attempt = progress.attempt.load(Ordering::Relaxed);
+        let attempt = progress.attempts.of(self.next);
         if attempt < self.row.retries.load(Ordering::Relaxed) {
             self.lower_guard();
-            progress.attempt.store(attempt + 1, Ordering::Relaxed);
+            progress.attempts.note(self.next, attempt.saturating_add(1));
             // Between two tries the item has not begun: the worker may be out of quota.
             progress.started.store(self.next, Ordering::Release);
             self.rest.rewind(self.item);
@@ -259,7 +259,7 @@ impl<'board> Chunk<'board> {
     }
 
     fn this_try(&self) -> Try {
-        let attempt = self.row.progress.attempt.load(Ordering::Relaxed);
+        let attempt = self.row.progress.attempts.of(self.next);
         Try {
             generation: self.task.generation,
             item: self.next,
@@ -286,9 +286,6 @@ impl<'board> Chunk<'board> {
         if !self.record.words.is_empty() {
             // Of a panic that the job dealt with by itself.
             self.record.words.clear();
-        }
-        if progress.attempt.load(Ordering::Relaxed) != 0 {
-            progress.attempt.store(0, Ordering::Relaxed);
         }
         self.next += 1;
         progress.done.store(self.next, Ordering::Release);

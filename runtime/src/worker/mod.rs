@@ -211,6 +211,9 @@ fn wait_for_task(
         if sys::parent_pid() != birth.supervisor_pid {
             return None;
         }
+        // Said again before each sleep, whatever a worker gone mad has written there since: who is said to hold a task
+        // either works on it or is found out by the program's audit.
+        record.set_current(None);
         if let Some(next) = board.sleep_worker(index, LIVENESS, look) {
             return next;
         }

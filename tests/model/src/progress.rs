@@ -95,6 +95,19 @@ fn an_item_that_may_be_tried_again_is() {
     });
 }
 
+/// The worker may die right after its second try has succeeded, before the item is counted.
+#[test]
+fn no_item_has_more_tries_than_it_is_allowed() {
+    check_deaths(None, |life| {
+        let job = |item, attempt| match attempt {
+            0 => End::Panic,
+            _ => End::Result(item + 10),
+        };
+        let (_, begun) = one_death(life, task(1, false), job);
+        assert!(begun.iter().all(|&n_tries| n_tries <= 2), "{begun:?}");
+    });
+}
+
 #[test]
 fn an_item_that_panics_has_one_fault_whatever_its_worker_dies_of() {
     check_deaths(None, |life| {

@@ -6,7 +6,7 @@ mod verdict;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use verdict::{Cause, Death};
+use verdict::{Blame, Cause, Death};
 
 use crate::board::{Board, State, TaskId, Try, WorkerIndex};
 
@@ -43,17 +43,17 @@ fn death(board: &Board, index: WorkerIndex, cause: Cause) -> Death<'_> {
 
 /// A signal that nobody of ours sent.
 pub(crate) fn bury_killed(board: &Board, index: WorkerIndex) {
-    death(board, index, Cause::Signal(9)).bury();
+    death(board, index, Cause::Signal(9)).bury(Blame::Begun);
 }
 
 /// It was condemned for its time.
 pub(crate) fn bury_timed_out(board: &Board, index: WorkerIndex) {
-    death(board, index, Cause::TimedOut).bury();
+    death(board, index, Cause::TimedOut).bury(Blame::Begun);
 }
 
 /// It left by itself.
 pub(crate) fn bury_departed(board: &Board, index: WorkerIndex) {
-    death(board, index, Cause::Exit(0)).bury();
+    death(board, index, Cause::Exit(0)).bury(Blame::Begun);
 }
 
 /// It was the one worker of a process.

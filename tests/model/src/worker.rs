@@ -65,7 +65,7 @@ pub(crate) fn work(
     let this_try = |item| Try {
         generation: task.generation,
         item,
-        attempt: progress.attempt.load(Ordering::Relaxed),
+        attempt: progress.attempts.of(item),
     };
     // Chunk::lower_guard; false where it would wait for its end.
     let lower_guard = |item| !guarded || progress.guard.lower(this_try(item));
@@ -83,18 +83,18 @@ pub(crate) fn work(
         }
         quota -= 1;
         progress.started.store(next + 1, Ordering::Release);
-        match job(next, progress.attempt.load(Ordering::Relaxed)) {
+        match job(next, progress.attempts.of(next)) {
             End::Death => return Fate::Died,
             End::Result(value) => {
                 board.room(task.index).results[next as usize].store(value, Ordering::Relaxed)
             }
             End::Panic => {
-                let attempt = progress.attempt.load(Ordering::Relaxed);
+                let attempt = progress.attempts.of(next);
                 if attempt < row.retries.load(Ordering::Relaxed) {
                     if !lower_guard(next) {
                         return Fate::Condemned;
                     }
-                    progress.attempt.store(attempt + 1, Ordering::Relaxed);
+                    progress.attempts.note(next, attempt + 1);
                     progress.started.store(next, Ordering::Release);
                     continue;
                 }
@@ -104,9 +104,6 @@ pub(crate) fn work(
         // Chunk::count.
         if !lower_guard(next) {
             return Fate::Condemned;
-        }
-        if progress.attempt.load(Ordering::Relaxed) != 0 {
-            progress.attempt.store(0, Ordering::Relaxed);
         }
         next += 1;
         progress.done.store(next, Ordering::Release);

@@ -5,7 +5,7 @@ use crate::board::{
     Board, Fault, FaultKind, Layout, Ordering, Room, Span, State, TaskId, TaskIndex, TaskRow, Try,
     WorkerIndex,
 };
-use crate::supervisor::verdict::{Burial, Cause, Death};
+use crate::supervisor::verdict::{Blame, Blameless, Burial, Cause, Death};
 use crate::supervisor::watch::Running;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Scene {
                     pid: 77,
                     cause: self.killed_for.unwrap_or(Cause::Signal(9)),
                 };
-                self.burial = Some(death.bury());
+                self.burial = Some(death.bury(Blame::Begun));
             }
         }
     }
@@ -185,7 +185,7 @@ fn the_first_event_is_the_verdict_in_every_order() {
             assert_eq!(progress.started.load(Ordering::Relaxed), n_done, "{name}");
             assert_eq!(progress.guard.running(), None, "{name}");
             let attempt = u32::from(is_tried_again);
-            assert_eq!(progress.attempt.load(Ordering::Relaxed), attempt, "{name}");
+            assert_eq!(progress.attempts.of(n_done), attempt, "{name}");
             let (burial, state) = match (is_stopped, is_tried_again) {
                 (true, _) => (Burial::Finished, State::Done),
                 (false, true) => (Burial::ToBeTriedAgain { attempt: 1 }, State::Ready),
@@ -219,4 +219,47 @@ fn what_was_seen_before_condemns_nothing_that_came_after() {
         assert!(!guard.condemn(seen), "{next:?}");
         assert!(guard.lower(next));
     }
+}
+
+/// Nothing has begun, and whoever claims the task dies: so it goes on, but not for ever.
+#[test]
+fn a_task_that_kills_worker_after_worker_is_given_up_item_by_item() {
+    let mut scene = Scene::new(0);
+    scene.row().progress.guard.clear();
+    scene.row().progress.started.store(1, Ordering::Relaxed);
+    let mut blameless = Blameless::default();
+    let mut n_deaths = 0;
+    while scene.burial != Some(Burial::Finished) {
+        let cause = Cause::Signal(11);
+        let death = Death {
+            board: &scene.board,
+            record: scene.board.worker(WORKER).unwrap(),
+            index: WORKER,
+            pid: 77,
+            cause,
+        };
+        let burial = death.bury(blameless.blame());
+        blameless.note(cause, burial);
+        scene.burial = Some(burial);
+        n_deaths += 1;
+        assert!(n_deaths < 1000, "for ever");
+        scene.row().state.try_claim(TASK.generation, WORKER);
+    }
+    let verdicts: Vec<_> = scene
+        .faults()
+        .iter()
+        .map(|fault| (fault.item, fault.kind, fault.detail))
+        .collect();
+    let killed = |item| (item, FaultKind::Killed, 11);
+    assert_eq!(verdicts, [killed(1), killed(2)]);
+    assert!(n_deaths > 20, "a few deaths are nobody's fault");
+}
+
+#[test]
+fn workers_that_have_done_their_number_of_jobs_are_held_against_nobody() {
+    let mut blameless = Blameless::default();
+    for _ in 0..1000 {
+        blameless.note(Cause::Exit(0), Burial::Requeued);
+    }
+    assert_eq!(blameless.blame(), Blame::Begun);
 }
