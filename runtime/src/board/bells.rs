@@ -6,14 +6,16 @@
 //! Who may spin, and for how long:
 //! - For [`SPIN`] at the most, and only a worker that has just worked or a caller whose workers have: what was forked a
 //!   moment ago sleeps, and so does who waits for it, since it needs the core to begin at all.
-//! - Never so many that none of the program's cores is left for somebody who has work: of the workers all cores but
-//!   one at the most ([`Board::spin_worker`]), and a caller only while the workers with a task leave it a core
+//! - By a rule of thumb, which looks and does not lock, so many that a core is left for somebody who has work: of the
+//!   workers all cores but one at the most ([`Board::spin_worker`]), and a caller only while the workers with a task leave it a core
 //!   ([`crate::dispatch`]). On a single core nobody spins.
 //!
 //! No wake-up is lost. Whoever has work for others publishes it, passes a sequentially consistent fence, and looks at
 //! the bits; a worker sets or clears its bits, passes such a fence, and looks for work. So one of them sees the other:
 //! - *The worker's bits say that it sleeps*: it is rung for, if there are more tasks than workers about to look.
-//! - *It spins, or has been rung for and not yet looked*: it takes the task, or another one and then rings for this.
+//! - *It spins, or has been rung for and not yet looked*: it takes the task, or another one and then rings for this. If
+//!   it does not come, since somebody has stopped its process, a sleeper finds the task when it next looks by itself, and
+//!   then nobody is counted on any more.
 //! - *Neither*: it looks once more before it sleeps, or works and looks when it is done.
 //!
 //! As many as there are cores are rung for at once, and each one that finds a task rings for the next while tasks are
@@ -248,7 +250,7 @@ impl Board {
         found
     }
 
-    /// Worker: sleeps until its bell rings or `timeout` is over, unless `look` finds work first; looks again if it was rung for.
+    /// Worker: sleeps until its bell rings or `timeout` is over, unless `look` finds work first, and looks again.
     pub(crate) fn sleep_worker<T>(
         &self,
         worker: WorkerIndex,
@@ -267,18 +269,33 @@ impl Board {
         if found.is_none() {
             bell.sleep(seen, timeout);
         }
-        if sleepers.remove(worker) {
-            if found.is_none() {
-                // SeqCst: as above. Until its bit was gone, tasks may have been left to this worker.
-                fence(Ordering::SeqCst);
-                found = look();
-            }
-            if found.is_some() {
-                // There may be others beside the one it found.
-                self.wake_worker();
+        let was_rung_for = sleepers.remove(worker);
+        let mut others_may_wait = was_rung_for;
+        if found.is_none() {
+            // SeqCst: as above. Until its bits were gone, tasks may have been left to this worker.
+            fence(Ordering::SeqCst);
+            found = look();
+            if found.is_some() && !was_rung_for {
+                self.count_on_nobody();
+                others_may_wait = true;
             }
         }
+        if found.is_some() && others_may_wait {
+            self.wake_worker();
+        }
         found
+    }
+
+    /// A task was left to somebody who did not come for it: a process that was stopped, perhaps. Whoever else is counted
+    /// on comes without that.
+    fn count_on_nobody(&self) {
+        let bells = self.bells();
+        for word in &bells.sleepers.0.0 {
+            word.fetch_and(SLEEPS, Ordering::AcqRel);
+        }
+        for word in &bells.spinning.0.0 {
+            word.store(0, Ordering::Release);
+        }
     }
 
     /// Whether this worker sleeps on its bell, or says so.
@@ -402,6 +419,30 @@ mod tests {
         assert!(board.sleep_worker(woken, Duration::ZERO, take).is_some());
         assert_eq!(n_rung_for(), most, "another one in its place");
         assert!(!board.is_asleep(WorkerIndex(most as u16)));
+    }
+
+    #[test]
+    fn who_finds_by_itself_what_was_left_to_others_counts_on_them_no_more() {
+        let board = Board::create(LAYOUT).expect("memory for a small board").0;
+        let stopped = 1..=sys::n_cores() as u16;
+        for worker in stopped.clone() {
+            board.bells().sleepers.0.insert(WorkerIndex(worker));
+            board.wake_sleeper();
+        }
+        append(&board, 0);
+        append(&board, 1);
+        board.bells().sleepers.0.insert(SLEEPER);
+        board.wake_worker();
+        assert!(board.is_asleep(SLEEPER), "others have been rung for");
+        let n_looks = Cell::new(0);
+        let take_at_second_look = || {
+            n_looks.set(n_looks.get() + 1);
+            (n_looks.get() == 2)
+                .then(|| board.queue().take(|_| true))
+                .flatten()
+        };
+        let found = board.sleep_worker(WorkerIndex(0), Duration::ZERO, take_at_second_look);
+        assert!(found.is_some() && !board.is_asleep(SLEEPER));
     }
 
     #[test]

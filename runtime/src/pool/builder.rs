@@ -90,7 +90,7 @@ impl PoolBuilder {
         self
     }
 
-    /// Whether each worker keeps to one CPU: the first worker to the first one that the program may use, the second to the
+    /// Whether each worker keeps to one CPU: the first worker to the first one that workers may use, the second to the
     /// second, and round again where there are more workers. `false` by default.
     ///
     /// It helps where about as many workers as cores compute for long and the scheduler puts two of them on one core while

@@ -26,7 +26,8 @@ impl PoolBuilder {
     /// How many bytes of private resident memory a worker may have while it runs a job; beyond, it is ended.
     ///
     /// The supervisor looks, the sooner the less is left: every millisecond close to the limit. A job that touches memory as
-    /// fast as it can is found some megabytes beyond it, and a short spike may pass. A panic's backtrace counts too: the
+    /// fast as it can is found some megabytes beyond it, further where its worker held much already when it began, and a short
+    /// spike may pass. A panic's backtrace counts too: the
     /// first one in a worker reads the program's symbols, which can take tens of megabytes; `RUST_BACKTRACE=0` does without.
     ///
     /// ```
@@ -121,9 +122,10 @@ impl PoolBuilder {
         self
     }
 
-    /// The workers' niceness, -20 (first) to 19 (last), see `setpriority(2)`; by default the program's.
+    /// The workers' niceness, -20 (first) to 19 (last), see `setpriority(2)`; by default what the thread had that made the
+    /// program's first pool or process, at that moment.
     ///
-    /// Less than the program's own takes a privilege or a limit that allows it (`RLIMIT_NICE` in `getrlimit(2)`);
+    /// Less than that takes a privilege or a limit that allows it (`RLIMIT_NICE` in `getrlimit(2)`);
     /// without, `build` fails.
     ///
     /// ```
@@ -136,7 +138,7 @@ impl PoolBuilder {
     }
 
     /// The CPUs, counted from 0, that the workers may run on, each on any of them, see `sched_setaffinity(2)`; by default
-    /// those of the program.
+    /// those of the thread that made the program's first pool or process, at that moment.
     ///
     /// For a CPU that is not there, or not for this process, `build` fails.
     ///

@@ -385,14 +385,8 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         for task in held {
             dispatch.end_running(task, Ending::DeadlinePassed);
         }
-        // To a map that ends at a failure one more item is enough to know that it is not done. To count the items of
-        // an iterator without an end would take for ever.
-        let n_wanted = match items.remaining() {
-            _ if self.ends_at_failure => 1,
-            Some(_) => usize::MAX,
-            None => 0,
-        };
-        let n_refused = items.end(n_wanted);
+        // To a map that ends at a failure one more item is enough to know that it is not done.
+        let n_refused = items.end(self.ends_at_failure);
         if n_refused > 0 {
             self.add(Verdicts::cancelled(n_refused));
         }

@@ -88,7 +88,7 @@ impl MapOptions {
     /// map then fails with [`JobError::TimedOut`](crate::JobError::TimedOut) at the first item without a result; one that
     /// asks for each verdict has `TimedOut` for items that ran and [`JobError::Cancelled`](crate::JobError::Cancelled) for
     /// those that had not begun, also for those that the iterator would still have given, where its
-    /// [`size_hint`](Iterator::size_hint) has an end. While the iterator itself is waited for, nothing is ended.
+    /// [`size_hint`](Iterator::size_hint) says exactly how many (16 Mi at the most); it is not asked for them. While the iterator itself is waited for, nothing is ended.
     ///
     /// ```
     /// use std::time::Duration;

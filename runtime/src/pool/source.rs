@@ -28,13 +28,18 @@ impl<I: Iterator> Source<I> {
         }
     }
 
-    /// Throws away the next `n_items` items, or as many as there are, and ends; returns how many there were.
-    pub(super) fn end(&mut self, n_items: usize) -> usize {
-        let was_ended = std::mem::replace(&mut self.ended, true);
-        if was_ended {
-            0
-        } else {
-            self.items.by_ref().take(n_items).count()
+    /// Ends; returns how many items are left, as far as that is known without asking for them, or whether there is one.
+    ///
+    /// To ask for items only to count them may take for ever, and what is promised in such numbers is no promise.
+    pub(super) fn end(&mut self, is_one_enough: bool) -> usize {
+        const MOST: usize = 1 << 24;
+        if std::mem::replace(&mut self.ended, true) {
+            return 0;
+        }
+        match self.items.size_hint() {
+            _ if is_one_enough => usize::from(self.items.next().is_some()),
+            (least, Some(most)) if least == most && most <= MOST => most,
+            _ => 0,
         }
     }
 
@@ -74,6 +79,27 @@ mod tests {
         fn size_hint(&self) -> (usize, Option<usize>) {
             (usize::MAX, None)
         }
+    }
+
+    #[test]
+    fn what_is_left_is_counted_without_asking_for_it() {
+        let left = |items: &mut dyn Iterator<Item = u32>| Source::new(items).end(false);
+        assert_eq!(left(&mut (0..7).map(|_| unreachable!())), 7);
+        assert_eq!(left(&mut (0..7).filter(|_| unreachable!())), 0, "unknown");
+        assert_eq!(
+            left(&mut std::iter::repeat_with(|| unreachable!())),
+            0,
+            "endless"
+        );
+        assert_eq!(
+            left(&mut std::iter::repeat_n(0, 1 << 40)),
+            0,
+            "as good as endless"
+        );
+        assert_eq!(Source::new(0..7).end(true), 1);
+        let mut ended = Source::new(0..1);
+        ended.pull(2, &mut Vec::new());
+        assert_eq!(ended.end(false), 0);
     }
 
     #[test]

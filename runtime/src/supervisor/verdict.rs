@@ -152,9 +152,10 @@ impl Death<'_> {
         let Some(row) = self.board.task(task.index) else {
             return Burial::HeldNothing;
         };
-        // Where the worker has not claimed it, nobody else will.
-        row.state.try_claim(task.generation, self.index);
+        // Where the worker has not claimed it, nobody else will. Named first, as a worker does it: a task whose holder
+        // names another looks to the program's audit as if its board had been written over.
         self.record.set_current(Some(task));
+        row.state.try_claim(task.generation, self.index);
         match row.state.read(task.generation) {
             Some(State::Claimed(_)) => self.settle(task, row, Blame::Next),
             _ => self.bury(Blame::Next),

@@ -86,7 +86,7 @@ impl Watch {
                 if memory_limit > 0 && worker.kill_at().is_some() {
                     // Its grace is for tidying up, not for growing on.
                     let used = memory_of(worker.pid, memory_limit);
-                    if used > memory_limit + memory_limit / 4 {
+                    if used > memory_limit.saturating_add(memory_limit / 4) {
                         worker.kill(cause);
                     }
                     not_later(now + SHORTEST_LOOK);

@@ -130,10 +130,6 @@ fn set_up(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
     sys::process::become_subreaper()
         .map_err(|e| failed("adopt the processes that jobs leave behind", e))?;
     sys::process::set_name(birth.name);
-    if birth.terms.pinned {
-        // Unpinned it works, too.
-        let _ = sys::affinity::pin(usize::from(birth.index.0));
-    }
     let words = birth.board.last_words(record);
     sys::crash::install(words).map_err(|e| failed("make a stack for signal handlers", e))?;
     sys::crash::install_panic_hook();
@@ -143,6 +139,10 @@ fn set_up(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
         .confinement
         .apply()
         .map_err(|(doing, error)| failed(&doing, error))?;
+    if birth.terms.pinned {
+        // To one of the CPUs that are left to it. Unpinned it works, too.
+        let _ = sys::affinity::pin(usize::from(birth.index.0));
+    }
     initialize(birth, record)
 }
 

@@ -128,14 +128,20 @@ impl Bells {
         if found.is_none() {
             bell.futex.wait(&bell.word, seen);
         }
-        if self.sleepers.fetch_and(!pair, Ordering::AcqRel) & RUNG_FOR & pair != 0 {
-            if found.is_none() {
-                fence(Ordering::SeqCst);
-                found = look();
+        let bits = self.sleepers.fetch_and(!pair, Ordering::AcqRel);
+        let was_rung_for = bits & RUNG_FOR & pair != 0;
+        let mut others_may_wait = was_rung_for;
+        if found.is_none() {
+            fence(Ordering::SeqCst);
+            found = look();
+            if found.is_some() && !was_rung_for {
+                self.sleepers.fetch_and(SLEEPS, Ordering::AcqRel);
+                self.spinning.store(0, Ordering::Release);
+                others_may_wait = true;
             }
-            if found.is_some() {
-                self.wake_worker();
-            }
+        }
+        if found.is_some() && others_may_wait {
+            self.wake_worker();
         }
         found
     }
