@@ -10,14 +10,23 @@ use procession_tests::{Story, begin};
 #[test]
 fn the_program_survives_and_the_next_pool_is_clean() {
     for seed in 0..10 {
-        let _test = begin();
-        let story = Story::of(Command::new(env!("CARGO_BIN_EXE_mad")).arg(seed.to_string()));
-        assert!(
-            story.status.success() && story.output == "well\n",
-            "seed {seed}: {}\n{}{}",
-            story.status,
-            story.output,
-            story.errors
-        );
+        goes_well(&seed.to_string());
     }
+}
+
+#[test]
+fn a_pool_whose_tasks_are_written_over_is_given_up_and_says_so() {
+    goes_well("row");
+}
+
+fn goes_well(argument: &str) {
+    let _test = begin();
+    let story = Story::of(Command::new(env!("CARGO_BIN_EXE_mad")).arg(argument));
+    assert!(
+        story.status.success() && story.output == "well\n",
+        "mad {argument}: {}\n{}{}",
+        story.status,
+        story.output,
+        story.errors
+    );
 }

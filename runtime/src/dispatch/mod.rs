@@ -373,7 +373,11 @@ impl Dispatch {
         if is_dead(&self.link) {
             self.give_up(&Rest::Lost(SUPERVISOR_GONE.into()), SUPERVISOR_GONE);
         } else if self.board.header().broken.load(Ordering::Acquire) != 0 {
-            let cause = self.board.header().cause.read();
+            let mut cause = self.board.header().cause.read();
+            if cause.is_empty() {
+                // No supervisor said that.
+                WRITTEN_OVER.clone_into(&mut cause);
+            }
             self.give_up(&Rest::Lost(cause.as_str().into()), &cause);
         }
     }

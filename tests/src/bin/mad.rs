@@ -1,4 +1,4 @@
-//! A program whose workers go mad: `mad SEED`. They write numbers over every shared mapping that they can write, before,
+//! A program whose workers go mad: `mad SEED`, or `mad row`. They write numbers over every shared mapping that they can write, before,
 //! during and after a job.
 //!
 //! Prints `well` when it has survived that, and the next pool was clean.
@@ -14,7 +14,7 @@
 use std::fs;
 use std::time::Duration;
 
-use procession::{Array, Event, JobError, Lock, Pool, Queue, Value, job, process_job};
+use procession::{Array, ErrorKind, Event, JobError, Lock, Pool, Queue, Value, job, process_job};
 
 /// A generator with a seed (xorshift).
 fn next(seed: &mut u64) -> u64 {
@@ -97,6 +97,57 @@ fn stay_mad(mut seed: u64) -> usize {
     shared_mappings().len()
 }
 
+/// Writes over what its own task was to be, a row of the board's table, and never comes to an end.
+#[process_job]
+fn write_over_own_row() {
+    const ROW_LEN: usize = 128;
+    let mappings = shared_mappings();
+    let board = mappings.iter().find(|mapping| mapping.len() > 1 << 30);
+    let board = board.expect("a board with its regions");
+    let tables = board.start..board.start + (64 << 20);
+    // Claimed by the first worker in the first generation, one item, a job, a room.
+    let is_own = |&row: &usize| {
+        let word = |place: usize| read(row + place * 8);
+        word(0) == 2
+            && word(1) >> 32 == 1
+            && [2, 3, 4, 6, 7].map(word).iter().all(|&word| word != 0)
+    };
+    let row = tables.step_by(ROW_LEN).find(is_own).expect("its row");
+    write(row + 8, 1000 << 32);
+    loop {
+        std::thread::park();
+    }
+}
+
+#[expect(unsafe_code, reason = "a worker gone mad")]
+fn read(address: usize) -> u64 {
+    // SAFETY: aligned, and within a mapping of this process; see the head for what lies there.
+    unsafe { std::ptr::with_exposed_provenance::<u64>(address).read_volatile() }
+}
+
+/// Who waits for a task that was written over is told.
+fn be_told() {
+    let pool = Pool::new(1).expect("a clean pool");
+    let first = pool.submit(job!(write_over_own_row), ());
+    let second = pool.submit(job!(square), 3);
+    for error in [
+        first.expect("a queue").join().expect_err("no result"),
+        second
+            .expect("a queue")
+            .join()
+            .map(drop)
+            .expect_err("no result"),
+    ] {
+        assert!(error.to_string().contains("written over"), "{error}");
+    }
+    let error = pool.map(job!(square), 0..3).expect_err("a pool given up");
+    assert_eq!(error.kind(), ErrorKind::PoolGone);
+    assert!(pool.close().is_err());
+    let pool = Pool::new(1).expect("the next pool");
+    assert_eq!(pool.map(job!(square), 0..3).expect("squares"), [0, 1, 4]);
+    println!("well");
+}
+
 /// Before its first job.
 #[process_job]
 fn begin_mad(seed: u64) {
@@ -158,6 +209,9 @@ fn private_kib() -> u64 {
 
 fn main() {
     let argument = std::env::args().nth(1);
+    if argument.as_deref() == Some("row") {
+        return be_told();
+    }
     let seed = argument.and_then(|text| text.parse::<u64>().ok());
     let mut seed = seed.expect("a seed").wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     // In the arena, which all workers have mapped, and in a file that one is given.
