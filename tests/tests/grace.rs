@@ -5,12 +5,13 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, SigmaskHow, raise, sigprocmask};
-use procession::{JobError, Pool, PoolBuilder, job, pool_map, process_job};
+use procession::{JobError, Pool, PoolBuilder, job, pool_map, process_job, spawn};
 use procession_tests::processes::{self, Signal};
-use procession_tests::{Scratch, Tally, begin, wait_for};
+use procession_tests::{Scratch, Tally, begin, supervisor_pid, wait_for};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -174,6 +175,68 @@ fn jobs_may_tidy_up_when_their_pool_is_ended() {
         }
         assert_eq!(tidy.runs(), 2);
     }
+}
+
+#[test]
+fn no_job_begins_once_its_pool_is_ended() {
+    let _test = begin();
+    let pool = with_grace(Duration::from_millis(1500)).build().unwrap();
+    let (n_begun, tidy) = (Tally::new(), Tally::new());
+    let args = || (n_begun.path(), tidy.path(), false, Then::Returns);
+    let handles = [(); 11].map(|()| pool.submit(job!(tidies_up), args()).unwrap());
+    wait_for("the first to run", || n_begun.runs() == 1);
+    pool.terminate();
+    assert_eq!((n_begun.runs(), tidy.runs()), (1, 1));
+    for handle in handles.into_iter().skip(1) {
+        assert_eq!(handle.join(), Err(JobError::Cancelled));
+    }
+}
+
+/// A pool whose one job goes on in its grace, which is long: its worker, and the thread that waits for the end of the pool.
+fn pool_in_its_grace() -> (u32, JoinHandle<()>) {
+    let pool = with_grace(LONG).build().unwrap();
+    let (at_work, tidy) = (Tally::new(), Tally::new());
+    let args = (at_work.path(), tidy.path(), false, Then::GoesOn);
+    let _handle = pool.submit(job!(tidies_up), args).unwrap();
+    wait_for("the job to run", || at_work.runs() == 1);
+    let pid = pool.pids()[0];
+    let ending = thread::spawn(|| pool.terminate());
+    wait_for("the job to be asked to end", || tidy.runs() == 1);
+    (pid, ending)
+}
+
+#[test]
+fn a_pool_in_its_grace_keeps_nobody_else_waiting() {
+    let _test = begin();
+    let other = Pool::new(1).unwrap();
+    let (pid, ending) = pool_in_its_grace();
+
+    let handles = [(); 20].map(|()| other.submit(job!(same), 7).unwrap());
+    assert_eq!(
+        handles.map(|handle| handle.join()),
+        [(); 20].map(|()| Ok(7))
+    );
+    let error = pool_map!(in other, sleeps, [()], deadline = LIMIT).unwrap_err();
+    assert!(error.to_string().contains("deadline"), "{error}");
+    let new = Pool::new(1).unwrap();
+    assert_eq!(new.map(job!(same), 0..3).unwrap(), [0, 1, 2]);
+    new.close().unwrap();
+    assert_eq!(spawn!(same(3)).unwrap().join(), Ok(3));
+
+    assert!(!ending.is_finished(), "a worker is left");
+    assert!(processes::is_alive(pid));
+    processes::send(pid, Signal::SIGKILL);
+    ending.join().unwrap();
+    assert!(!processes::is_alive(pid));
+}
+
+#[test]
+fn a_pool_in_its_grace_ends_with_its_supervisor() {
+    let _test = begin();
+    let (pid, ending) = pool_in_its_grace();
+    processes::send(supervisor_pid(), Signal::SIGKILL);
+    ending.join().unwrap();
+    wait_for("the worker to end", || !processes::is_alive(pid));
 }
 
 #[test]

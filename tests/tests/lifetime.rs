@@ -11,7 +11,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use procession::{
     Array, ArrayChunk, Error, JobError, Pool, Queue, SharedSlice, job, pool_map, process_job,
 };
-use procession_tests::{Tally, begin, processes, wait_for};
+use procession_tests::processes::{self, Signal};
+use procession_tests::{Tally, begin, wait_for};
 
 #[process_job]
 fn square(x: u64) -> u64 {
@@ -32,6 +33,16 @@ fn ignores_everything(path: PathBuf) {
     loop {
         std::thread::sleep(Duration::from_secs(1));
     }
+}
+
+#[test]
+fn a_worker_that_does_not_leave_a_closing_pool_is_ended() {
+    let _test = begin();
+    let pool = Pool::new(1).unwrap();
+    let pid = pool.pids()[0];
+    processes::send(pid, Signal::SIGSTOP);
+    pool.close().unwrap();
+    assert!(!processes::is_alive(pid));
 }
 
 #[test]

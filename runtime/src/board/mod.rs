@@ -68,7 +68,7 @@ pub(crate) struct Header {
     pub(crate) finished: Line<Finished>,
     /// Bumped when a task may be finished without being on the chain.
     pub(crate) rescan: AtomicU32,
-    /// The pool closes: idle workers leave.
+    /// The pool closes: no worker takes another task, and those without one leave.
     pub(crate) closing: AtomicU32,
     /// The pool cannot go on; `cause` says why.
     pub(crate) broken: AtomicU32,

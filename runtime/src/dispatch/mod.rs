@@ -338,19 +338,26 @@ impl Dispatch {
         if !self.link.is_ours() || self.stopped.swap(true, StdOrdering::AcqRel) {
             return Ok(());
         }
-        let answer = match self.link.request(
-            Request::Stop {
-                crew: self.crew,
-                kill,
-            },
-            &[],
-        ) {
+        let answer = match self.end_crew(kill) {
             // A supervisor that is gone has taken its workers with it.
             Err(error) if error.kind() == ErrorKind::PoolGone => Ok(()),
             other => other,
         };
         self.give_up(&Rest::Cancelled, "the pool was closed");
         answer
+    }
+
+    /// Returns when no process of the crew is left. Meanwhile the supervisor is there for others, who may have much to ask in a
+    /// long grace. What rings on the board is only a reason to ask again.
+    fn end_crew(&self, kill: bool) -> Result<(), Error> {
+        let mut has_ended = Ok(false);
+        while matches!(has_ended, Ok(false)) {
+            self.board.sleep_caller(LIVENESS, || {
+                has_ended = self.link.stop(self.crew, kill);
+                !matches!(has_ended, Ok(false))
+            });
+        }
+        has_ended.map(drop)
     }
 
     /// What the arguments of tasks on the board name lasts as long as the program: nobody will see when they are read.

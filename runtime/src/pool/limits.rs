@@ -105,6 +105,9 @@ impl PoolBuilder {
     /// verdict is that of the cause, however the worker then ends. A worker that is stopped is continued; one that ignores the
     /// signal is killed when the grace is over, or when it uses it to grow far beyond its memory limit.
     ///
+    /// A pool that ends begins no queued job in its grace, and whoever ends it waits until no process of it is left; other pools
+    /// and processes are not kept waiting.
+    ///
     /// ```
     /// use std::time::Duration;
     /// use procession::{JobError, Pool, job, process_job};

@@ -343,9 +343,9 @@ impl Crew {
         }
     }
 
-    /// No worker comes any more; those that are there leave, or are ended.
+    /// No worker comes any more; those that are there leave, or are ended. To say it again changes nothing.
     pub(super) fn stop(&mut self, stop: Stop) {
-        self.stopping = true;
+        let is_first = !std::mem::replace(&mut self.stopping, true);
         self.board.header().closing.store(1, Ordering::Release);
         for post in &mut self.posts {
             post.is_over = true;
@@ -357,7 +357,7 @@ impl Crew {
                 (Some(worker), Stop::Kill) => worker.kill(Cause::Cancelled),
             }
         }
-        if stop == Stop::Leave {
+        if is_first && stop == Stop::Leave {
             self.board.wake_all_workers();
             self.terminate_at = Some(sys::monotonic_nanos() + TIME_TO_LEAVE);
         }
@@ -452,6 +452,13 @@ impl Crew {
         self.posts
             .iter()
             .all(|post| post.is_over && post.worker.is_none())
+    }
+
+    /// Nothing of the crew is left, which the program asks for when it is woken.
+    pub(super) fn wake_who_stopped_it(&self) {
+        if self.stopping {
+            self.board.wake_callers();
+        }
     }
 }
 

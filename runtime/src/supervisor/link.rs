@@ -21,7 +21,7 @@ use crate::sys::{self, Channel, Fd, PerProcess, Pidfd, lock};
 #[derive(Debug)]
 pub(crate) struct Link {
     channel: Channel,
-    /// Held from a request to its reply.
+    /// Held from a request to its reply, which comes at once: the supervisor waits for nothing.
     exchange: Mutex<()>,
     supervisor: Pidfd,
     /// When it was last seen alive, on the monotonic clock.
@@ -144,8 +144,19 @@ impl Link {
         is_dead
     }
 
-    /// Asks, and waits for the answer; the supervisor's death is an answer too.
+    /// Has something done; returns when it is, or has failed.
     pub(crate) fn request(&self, request: Request, fds: &[&Fd]) -> Result<(), Error> {
+        self.ask(request, fds).map(drop)
+    }
+
+    /// Has a crew ended, and returns at once: whether nothing is left of it. To be asked again until then.
+    pub(crate) fn stop(&self, crew: u64, kill: bool) -> Result<bool, Error> {
+        let reply = self.ask(Request::Stop { crew, kill }, &[])?;
+        Ok(reply != Reply::NOT_YET)
+    }
+
+    /// Asks, and waits for the answer; the supervisor's death is an answer too.
+    fn ask(&self, request: Request, fds: &[&Fd]) -> Result<Reply, Error> {
         let _exchange = lock(&self.exchange);
         let mut words = [0_u64; 2];
         let answered = self
@@ -154,7 +165,7 @@ impl Link {
             .and_then(|()| self.channel.recv(bytemuck::bytes_of_mut(&mut words)));
         match answered {
             Ok(received) if received.len == size_of_val(&words) => match Reply::from_words(words) {
-                Reply { errno: 0, .. } => Ok(()),
+                reply @ Reply { errno: 0, .. } => Ok(reply),
                 reply => Err(Error::system(
                     reply.step.doing(),
                     io::Error::from_raw_os_error(reply.errno),

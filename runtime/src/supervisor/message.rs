@@ -22,7 +22,8 @@ pub(crate) enum Request {
     /// Before anything else, of the default start method: be one of the family; beside it the arena's descriptor, the
     /// door's, and in the root's supervisor the end that the registry serves.
     Join { root_pid: u32 },
-    /// End a crew. Answered when its last process is gone.
+    /// End a crew. Answered at once: by [`Reply::NOT_YET`] while a process of it is left, whose end wakes the board's
+    /// callers, so that they ask again.
     Stop { crew: u64, kill: bool },
     /// End the worker that runs an item of this task, if one still does.
     End {
@@ -223,12 +224,19 @@ pub(crate) enum Step {
     Signal = 4,
     Receive = 5,
     Join = 6,
+    Stop = 7,
 }
 
 impl Reply {
     pub(crate) const OK: Self = Self {
         errno: 0,
         step: Step::None,
+    };
+
+    /// Nothing has failed, but processes of the crew that was to end are left.
+    pub(crate) const NOT_YET: Self = Self {
+        errno: 0,
+        step: Step::Stop,
     };
 
     pub(crate) fn failed(step: Step, error: &std::io::Error) -> Self {
@@ -250,6 +258,7 @@ impl Reply {
             4 => Step::Signal,
             5 => Step::Receive,
             6 => Step::Join,
+            7 => Step::Stop,
             _ => Step::None,
         };
         Self {
@@ -269,6 +278,7 @@ impl Step {
             Self::Fork => "fork a worker process",
             Self::Signal => "send the signal",
             Self::Receive => "receive the request in the supervisor",
+            Self::Stop => "end the pool's processes",
             Self::Join => "map the memory for small shared values in the supervisor",
         }
     }

@@ -60,8 +60,6 @@ struct Supervisor {
     one_thread: Option<OneThread>,
     /// Since when processes that are no workers, children of those that died, are being ended.
     orphans_since: Option<u64>,
-    /// The crew whose end the program waits for.
-    stop_asked: Option<u64>,
     poll_set: PollSet,
     /// In the root program's supervisor of the default start method.
     registry: Option<Registry>,
@@ -88,7 +86,6 @@ impl Supervisor {
             file_limit,
             one_thread: None,
             orphans_since: None,
-            stop_asked: None,
             poll_set: PollSet::default(),
             registry: None,
         }
@@ -136,7 +133,7 @@ impl Supervisor {
             crew.watch(now);
         }
         self.end_orphans(now);
-        self.answer_stop();
+        self.forget_ended_crews();
         if let Some(registry) = &mut self.registry
             && asked
             && !registry.serve()
@@ -186,11 +183,11 @@ impl Supervisor {
             } => Some(self.make(crew, layout, terms, received.fds)),
             Request::Join { root_pid } => Some(self.join(root_pid, received.fds)),
             Request::Stop { crew, kill } => {
-                self.stop_asked = Some(crew);
                 let stop = if kill { Stop::Terminate } else { Stop::Leave };
                 self.with_crew(crew, |crew| crew.stop(stop));
-                self.answer_stop();
-                None
+                self.forget_ended_crews();
+                let is_left = self.with_crew(crew, |_| ()).is_some();
+                Some(if is_left { Reply::NOT_YET } else { Reply::OK })
             }
             Request::End { crew, task, ending } => {
                 self.with_crew(crew, |crew| crew.end(task, ending));
@@ -336,16 +333,18 @@ impl Supervisor {
         }
     }
 
-    /// A crew of which nothing is left is forgotten, and the program told if it waits for that.
-    fn answer_stop(&mut self) {
-        let orphans = self.orphans_since.is_some();
-        self.crews.retain(|crew| !crew.is_over() || orphans);
-        if let Some(id) = self.stop_asked
-            && !self.crews.iter().any(|crew| crew.id == id)
-        {
-            self.stop_asked = None;
-            self.answer(Reply::OK);
+    /// A crew of which nothing is left is forgotten, and whoever waits for that woken to ask again.
+    fn forget_ended_crews(&mut self) {
+        if self.orphans_since.is_some() {
+            return;
         }
+        self.crews.retain(|crew| {
+            let is_over = crew.is_over();
+            if is_over {
+                crew.wake_who_stopped_it();
+            }
+            !is_over
+        });
     }
 
     /// The program is gone: nothing of it may remain that can be killed.

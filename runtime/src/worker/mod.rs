@@ -193,10 +193,14 @@ fn wait_for_task(
     bell: &mut CallersBell,
 ) -> Option<TaskId> {
     let (board, index) = (birth.board, birth.index);
-    // What there is to do: a task, or to leave. Both are rung for.
-    let look = || match claim(board, record, index) {
-        Some(task) => Some(Some(task)),
-        None => (board.header().closing.load(Ordering::Acquire) != 0).then_some(None),
+    // What there is to do: to leave, or a task. Both are rung for. To leave comes first: what is queued still when a pool
+    // closes is not wanted any more.
+    let look = || {
+        let is_closing = board.header().closing.load(Ordering::Acquire) != 0;
+        if is_closing {
+            return Some(None);
+        }
+        claim(board, record, index).map(Some)
     };
     if let Some(next) = look() {
         return next;

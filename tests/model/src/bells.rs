@@ -205,9 +205,12 @@ impl Bells {
 
     /// `wait_for_task` of `worker/mod.rs` where there is none, without its spinning.
     fn wait_for_the_end(&self, index: WorkerIndex) {
-        let look = || match claim(&self.board, index) {
-            Some(task) => Some(Some(task)),
-            None => (self.closing.load(Ordering::Acquire) != 0).then_some(None),
+        let look = || {
+            let is_closing = self.closing.load(Ordering::Acquire) != 0;
+            if is_closing {
+                return Some(None);
+            }
+            claim(&self.board, index).map(Some)
         };
         loop {
             if let Some(next) = look().or_else(|| self.sleep_worker(index, look)) {
