@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::raise;
 use procession::{ErrorKind, JobError, Pool, job, pool_map, process_job};
@@ -302,6 +302,40 @@ fn every_item_may_die() {
     assert_eq!(pool.map(job!(meets), [(1, End::Returns)]).unwrap(), [1]);
 }
 
+#[process_job]
+fn dies_in_company(path: PathBuf, company: u64) -> u64 {
+    Tally::count(&path);
+    let begun = || std::fs::metadata(&path).unwrap().len();
+    let gives_up = Instant::now() + Duration::from_secs(10);
+    while begun() < company && Instant::now() < gives_up {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    if begun() >= company {
+        std::process::abort();
+    }
+    begun()
+}
+
+/// In one task they would wait for each other in vain.
+#[test]
+fn items_that_die_are_still_shared_out_one_by_one() {
+    let _test = begin();
+    let (first, last) = (Tally::new(), Tally::new());
+    let pool = Pool::new(4).unwrap();
+    // As many as are on the board before the first verdict, and then some.
+    let alone = (0..32).map(|_| (first.path(), 0));
+    let together = (0..4).map(|_| (last.path(), 3));
+    let verdicts = pool
+        .map_each(job!(dies_in_company), alone.chain(together))
+        .unwrap();
+    for (item, verdict) in verdicts.into_iter().enumerate() {
+        assert!(
+            matches!(verdict, Err(JobError::Killed { signal: 6, .. })),
+            "item {item}: {verdict:?}"
+        );
+    }
+}
+
 #[derive(Debug, PartialEq)]
 struct Moody(u32);
 
@@ -416,6 +450,25 @@ fn arguments_that_fail_on_their_way_are_one_items_affair() {
         matches!(error.job_error(), Some(JobError::Codec { .. })),
         "{error}"
     );
+}
+
+#[process_job]
+fn counted_moody(path: PathBuf, millis: u64, _moody: Moody) {
+    Tally::count(&path);
+    std::thread::sleep(Duration::from_millis(millis));
+}
+
+#[test]
+fn nothing_behind_an_item_that_cannot_be_sent_runs() {
+    let _test = begin();
+    let tally = Tally::new();
+    let pool = Pool::new(2).unwrap();
+    let item = |millis, moody| (tally.path(), millis, Moody(moody));
+    // While the first item runs, the other worker has nothing to do.
+    let items = [item(300, 0), item(0, 2), item(0, 4), item(0, 5)];
+    let error = pool_map!(in pool, counted_moody, items, chunk_size = 4).unwrap_err();
+    assert_eq!(error.index(), Some(1));
+    assert_eq!(tally.runs(), 1);
 }
 
 #[test]

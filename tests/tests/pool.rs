@@ -337,6 +337,24 @@ fn after_a_failure_what_is_queued_never_runs() {
     }
 }
 
+/// The room that a task asks for its results is a guess from those before it.
+#[test]
+fn results_too_large_for_the_queue_are_no_reason_to_refuse_their_items() {
+    let _test = begin();
+    let pool = Pool::builder()
+        .workers(2)
+        .max_queued_bytes(16 * 1024)
+        .build()
+        .unwrap();
+    for results in [
+        pool.map(job!(zeros), [16_000; 40]).unwrap(),
+        pool_map!(in pool, zeros, [16_000; 40], chunk_size = 4).unwrap(),
+    ] {
+        assert_eq!(results.len(), 40);
+        assert!(results.iter().all(|result| result.len() == 16_000));
+    }
+}
+
 #[test]
 fn results_and_arguments_of_64_mib() {
     let _test = begin();

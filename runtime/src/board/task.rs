@@ -180,6 +180,16 @@ pub(crate) struct TaskRow {
     pub(crate) progress: Progress,
 }
 
+impl TaskRow {
+    /// Whether no further item is to begin: the program says so, or one has failed and the task ends there.
+    #[inline]
+    pub(crate) fn is_stopped(&self) -> bool {
+        let has_failed = self.progress.n_faults.load(Ordering::Relaxed) != 0;
+        self.progress.stop.load(Ordering::Relaxed) != 0
+            || has_failed && self.ends_at_fault.load(Ordering::Relaxed) != 0
+    }
+}
+
 /// How far the items of a task have come.
 #[repr(C, align(64))]
 #[derive(Debug, Default)]
@@ -189,7 +199,7 @@ pub(crate) struct Progress {
     /// Items that have their verdict, in order.
     pub(crate) done: AtomicU32,
     pub(crate) n_faults: AtomicU32,
-    /// Set by the program: begin no further item.
+    /// Set by the program, and by nobody else: begin no further item. See [`TaskRow::is_stopped`].
     pub(crate) stop: AtomicU32,
     pub(crate) attempts: Attempts,
     pub(crate) guard: Guard,

@@ -183,10 +183,7 @@ impl Outcome {
         let mut reader = Reader::new(board, id, task.order.room);
         let faults = reader.read_faults(&room, task.order.n_items, progress);
         // A worker that was ended may have had something kept and not lived to say so.
-        let was_ended = |(fault, _): &(Fault, Vec<u8>)| {
-            !matches!(fault.kind, FaultKind::Panicked | FaultKind::Codec)
-        };
-        let gives = progress.gives.load(Ordering::Relaxed) != 0 || faults.iter().any(was_ended);
+        let gives = progress.gives.load(Ordering::Relaxed) != 0 || has_death(&faults);
         let parcel = gives.then(|| Parcel::of(id, task));
         Self {
             n_items: task.order.n_items,
@@ -218,6 +215,11 @@ impl Outcome {
             Some((fault, _)) => fault.kind == FaultKind::Cancelled,
             None => self.done == 0 && matches!(self.rest, Rest::Cancelled),
         }
+    }
+
+    /// Whether a worker ended with one of the items.
+    pub(crate) fn cost_a_worker(&self) -> bool {
+        has_death(&self.faults)
     }
 
     /// Bytes that the results took.
@@ -337,6 +339,11 @@ impl Outcome {
             worker_pid: started.then_some(self.worker_pid),
         }
     }
+}
+
+fn has_death(faults: &[(Fault, Vec<u8>)]) -> bool {
+    let is_death = |kind| !matches!(kind, FaultKind::Panicked | FaultKind::Codec);
+    faults.iter().any(|(fault, _)| is_death(fault.kind))
 }
 
 /// Copies what a worker says are results into private memory, within reason.

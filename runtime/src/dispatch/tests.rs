@@ -257,6 +257,7 @@ fn a_fault_in_a_task_of_numbers_is_seen() {
     assert!(row.state.finish(task.generation, WorkerIndex(0)));
     desk.take_if_done(&board, task.index);
     let (_, outcome) = mailbox.take().pop().expect("it is done");
+    assert!(outcome.cost_a_worker());
     let verdicts = outcome.verdicts::<u64>();
     assert_eq!(verdicts.results.len(), N_ITEMS as usize - 1);
     let failed: Vec<_> = verdicts.failures.iter().map(|(place, _)| *place).collect();

@@ -1,6 +1,6 @@
 //! How many items go into one task.
 //!
-//! One item each until a first measurement is there, then as many as fill about a millisecond by the measured
+//! One item each until a first measurement is there, and after a death until the next one, then as many as fill about a millisecond by the measured
 //! rate of the last items, fewer towards the end where the end is known, so that no worker is left alone with a long tail.
 //! Bounded in items, which bounds the room of a task, and in bytes, which keeps a task in the cache.
 
@@ -114,9 +114,15 @@ impl Chunking {
         (self.n_items > 0.0).then(|| (self.busy / self.n_items).max(0.1))
     }
 
-    /// A task of so many items took so long and gave so many bytes.
+    /// An item took its worker down. How long it ran nobody measured, and where one dies others may: in a task of many
+    /// they would die one after another while the other workers have nothing to do.
+    pub(super) fn forget(&mut self) {
+        (self.busy, self.n_items) = (0.0, 0.0);
+    }
+
+    /// A task of so many items took so long and gave so many bytes; one that took no time was never begun.
     pub(super) fn learn(&mut self, n_items: usize, busy: Duration, result_bytes: usize) {
-        if n_items == 0 {
+        if n_items == 0 || busy.is_zero() {
             return;
         }
         let n_items = n_items as f64;
@@ -213,6 +219,19 @@ mod tests {
             if is_one_core { 9 } else { 5 },
             "twice in a window"
         );
+    }
+
+    #[test]
+    fn items_go_one_by_one_while_nothing_is_known_of_them_and_after_a_death() {
+        let mut chunking = Chunking::new(None, 2, 0);
+        chunking.learn(1, Duration::ZERO, 0);
+        assert_eq!(chunking.next_len(None, 8), 1, "it was cancelled");
+        chunking.learn(1, Duration::from_micros(10), 8);
+        assert_eq!(chunking.next_len(None, 8), 100);
+        chunking.forget();
+        assert_eq!(chunking.next_len(None, 8), 1);
+        chunking.learn(1, Duration::from_micros(10), 8);
+        assert_eq!(chunking.next_len(None, 8), 100);
     }
 
     #[test]

@@ -264,11 +264,12 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         let mut pulled = std::mem::take(&mut self.pulled);
         let n_items = self.chunking.next_len(items.remaining(), size_of::<Item>());
         items.pull(n_items, &mut pulled);
-        while !pulled.is_empty() {
+        while !pulled.is_empty() && !self.has_failed {
             let (n_sent, passengers) = self.send(&pulled)?;
             // At once: the next task may have to wait for this one, and this one for what its items let go of.
             see_off(passengers, pulled.drain(..n_sent));
         }
+        pulled.clear();
         self.pulled = pulled;
         Ok(())
     }
@@ -291,7 +292,18 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
                     .terms
                     .task::<J, Item>(&encoder, n_items as u32, &self.mailbox)
             };
-            match self.pool.dispatch.publish(&task, self.ends_at) {
+            let published = match self.pool.dispatch.publish(&task, self.ends_at) {
+                // The room for its result is a guess; without it the result goes to the worker's own region.
+                Err(Refused::TooLarge { .. }) if n_items == 1 => {
+                    let task = NewTask {
+                        heap_len: 0,
+                        ..task
+                    };
+                    self.pool.dispatch.publish(&task, self.ends_at)
+                }
+                other => other,
+            };
+            match published {
                 Ok(task) => {
                     self.chunks.push_back(Chunk::OnBoard(task));
                     self.n_on_board += 1;
@@ -343,8 +355,12 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     /// Decodes what has come back.
     fn collect(&mut self) {
         for (chunk, outcome) in self.mailbox.take() {
-            self.chunking
-                .learn(outcome.n_items(), outcome.busy, outcome.result_bytes());
+            if outcome.cost_a_worker() {
+                self.chunking.forget();
+            } else {
+                self.chunking
+                    .learn(outcome.n_items(), outcome.busy, outcome.result_bytes());
+            }
             let place = (chunk - self.n_taken) as usize;
             if self.chunks[place].task().is_none() {
                 continue;

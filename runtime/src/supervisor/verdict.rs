@@ -7,7 +7,7 @@ use crate::board::{
     Board, Fault, FaultKind, Ordering, Span, State, TaskId, TaskRow, WorkerIndex, WorkerRecord,
 };
 use crate::sys;
-use crate::worker::write_fault;
+use crate::worker::{take_back_fault, write_fault};
 
 /// Why a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +173,7 @@ impl Death<'_> {
         if is_blamed && done < n_items {
             let attempt = progress.attempts.of(done);
             if attempt < row.retries.load(Ordering::Relaxed) && !self.cause.is_final() {
+                take_back_fault(self.board, row, done);
                 progress.attempts.note(done, attempt.saturating_add(1));
                 burial = Burial::ToBeTriedAgain {
                     attempt: attempt + 1,
@@ -184,7 +185,7 @@ impl Death<'_> {
         }
         let done = progress.done.load(Ordering::Relaxed);
         progress.started.store(done, Ordering::Release);
-        if done >= n_items || progress.stop.load(Ordering::Relaxed) != 0 {
+        if done >= n_items || row.is_stopped() {
             row.state.finish(task.generation, self.index);
             self.board
                 .header()

@@ -137,9 +137,8 @@ impl<'board> Chunk<'board> {
     /// Begins the next item; false when the worker is to stop here.
     #[inline]
     fn begin(&mut self) -> bool {
-        let progress = &self.row.progress;
         let is_over = self.next >= self.n_items || self.quota == 0;
-        if is_over || progress.stop.load(Ordering::Relaxed) != 0 {
+        if is_over || self.row.is_stopped() {
             return false;
         }
         if self.guarded && !self.raise_guard() {
@@ -148,7 +147,8 @@ impl<'board> Chunk<'board> {
         self.quota -= 1;
         job_index::set(self.first_index.saturating_add(u64::from(self.next)));
         // Release, like every store of the progress: the supervisor of a dead worker reads it.
-        progress.started.store(self.next + 1, Ordering::Release);
+        let started = &self.row.progress.started;
+        started.store(self.next + 1, Ordering::Release);
         self.item = self.rest.position();
         true
     }
@@ -227,7 +227,7 @@ impl<'board> Chunk<'board> {
 
     /// Whether every item has its verdict, or the rest is not wanted.
     pub(super) fn is_over(&self) -> bool {
-        self.next >= self.n_items || self.row.progress.stop.load(Ordering::Relaxed) != 0
+        self.next >= self.n_items || self.row.is_stopped()
     }
 
     pub(super) fn quota(&self) -> u64 {
@@ -274,14 +274,26 @@ impl<'board> Chunk<'board> {
         }
     }
 
+    /// The present item is over, and its verdict lies in its place.
     #[inline]
     fn count(&mut self) {
+        self.conclude();
+        self.advance();
+    }
+
+    /// The present item is over: what it printed is on its way, and the supervisor ends it no more.
+    #[inline]
+    fn conclude(&self) {
         if self.flush_each {
             sys::flush_stdio();
         }
         if self.guarded {
             self.lower_guard();
         }
+    }
+
+    #[inline]
+    fn advance(&mut self) {
         let progress = &self.row.progress;
         if !self.record.words.is_empty() {
             // Of a panic that the job dealt with by itself.
@@ -307,8 +319,10 @@ impl<'board> Chunk<'board> {
             detail: 0,
             payload,
         };
+        // First: an item that the supervisor has ended has the supervisor's verdict, or another try.
+        self.conclude();
         write_fault(self.board, self.row, fault);
-        self.count();
+        self.advance();
     }
 
     fn fill(&self, span: Span, encoder: &Encoder<'_>) -> Result<(), String> {

@@ -1,45 +1,73 @@
-//! An item that failed on its task's list of faults.
+//! The list of a task's items that failed.
 //!
 //! Written by the worker for its own items, and by the supervisor for those of a worker that died; never by both at a time.
+//!
+//! An item has one fault, or none. Where a worker died after it wrote one and before it counted the item, the
+//! supervisor's verdict takes its place; where the item is tried again, the fault is taken back.
 
-use crate::board::{Board, Fault, Ordering, Room, Span, TaskRow};
+use crate::board::{AtomicU64, Board, Fault, Ordering, Room, Span, TaskRow};
 
 /// Adds a fault to a task's list: the worker for its own items, the supervisor for a dead worker's.
-///
-/// An item has one fault. Where a worker died after it wrote one and before it counted the item, the
-/// supervisor's verdict takes its place.
 pub(crate) fn write_fault(board: &Board, row: &TaskRow, fault: Fault) {
-    let n_items = row.n_items.load(Ordering::Relaxed);
-    let room = Span::new(
-        row.room_offset.load(Ordering::Relaxed),
-        row.room_len.load(Ordering::Relaxed),
-    );
-    if !board.layout().arena().contains(room) {
+    let Some(faults) = Faults::of(board, row) else {
         return;
-    }
-    let faults = Room::new(room, n_items, None);
-    let n_faults = row.progress.n_faults.load(Ordering::Relaxed).min(n_items);
-    let words_at = |place: u32| {
-        let span = faults.fault(place);
-        let words = board.words::<4>(span.offset)?;
-        room.contains(span).then_some(words)
     };
-    let last = n_faults.checked_sub(1).filter(|&last| {
-        let words =
-            words_at(last).map(|words| words.each_ref().map(|word| word.load(Ordering::Relaxed)));
-        words
-            .and_then(Fault::from_words)
-            .is_some_and(|old| old.item == fault.item)
-    });
-    if row.ends_at_fault.load(Ordering::Relaxed) != 0 {
-        row.progress.stop.store(1, Ordering::Relaxed);
-    }
-    let place = last.unwrap_or(n_faults);
-    if let Some(words) = words_at(place) {
+    let place = faults.last_of(fault.item).unwrap_or_else(|| faults.len());
+    if let Some(words) = faults.words(place) {
         for (word, value) in words.iter().zip(fault.to_words()) {
             word.store(value, Ordering::Relaxed);
         }
         // Release: pairs with the acquire of `done` or of the state, which is written after it.
         row.progress.n_faults.store(place + 1, Ordering::Release);
+    }
+}
+
+/// Takes an item's fault back, if it has one: its worker died before it counted the item, which is to be tried again.
+pub(crate) fn take_back_fault(board: &Board, row: &TaskRow, item: u32) {
+    if let Some(place) = Faults::of(board, row).and_then(|faults| faults.last_of(item)) {
+        // Release: as above.
+        row.progress.n_faults.store(place, Ordering::Release);
+    }
+}
+
+struct Faults<'board> {
+    board: &'board Board,
+    row: &'board TaskRow,
+    room: Span,
+    n_items: u32,
+}
+
+impl<'board> Faults<'board> {
+    /// `None` where the row names no room on the board: no process of ours wrote it.
+    fn of(board: &'board Board, row: &'board TaskRow) -> Option<Self> {
+        let room = Span::new(
+            row.room_offset.load(Ordering::Relaxed),
+            row.room_len.load(Ordering::Relaxed),
+        );
+        board.layout().arena().contains(room).then(|| Self {
+            board,
+            row,
+            room,
+            n_items: row.n_items.load(Ordering::Relaxed),
+        })
+    }
+
+    fn len(&self) -> u32 {
+        let n_faults = self.row.progress.n_faults.load(Ordering::Relaxed);
+        n_faults.min(self.n_items)
+    }
+
+    fn words(&self, place: u32) -> Option<&'board [AtomicU64; 4]> {
+        let span = Room::new(self.room, self.n_items, None).fault(place);
+        let words = self.board.words::<4>(span.offset)?;
+        self.room.contains(span).then_some(words)
+    }
+
+    /// The place of the last fault, where that is this item's.
+    fn last_of(&self, item: u32) -> Option<u32> {
+        let place = self.len().checked_sub(1)?;
+        let words = self.words(place)?;
+        let fault = Fault::from_words(words.each_ref().map(|word| word.load(Ordering::Relaxed)))?;
+        (fault.item == item).then_some(place)
     }
 }

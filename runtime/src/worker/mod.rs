@@ -23,7 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 pub use chunk::Chunk;
-pub(crate) use fault::write_fault;
+pub(crate) use fault::{take_back_fault, write_fault};
 pub use job_index::job_index;
 
 use growth::Growth;

@@ -130,6 +130,37 @@ fn an_item_that_panics_has_one_fault_whatever_its_worker_dies_of() {
     });
 }
 
+/// With tries left the supervisor tries again what its worker did not live to count, though its fault was written.
+#[test]
+fn an_item_that_is_tried_again_has_no_fault_of_an_earlier_try() {
+    for ends_at_fault in [false, true] {
+        check_deaths(None, move |life| {
+            let new = NewTask {
+                ends_at_fault,
+                ..task(1, true)
+            };
+            let (verdicts, begun) = one_death(life, new, |item, attempt| match (item, attempt) {
+                (0, 0) => End::Refusal,
+                _ => End::Result(item + 10),
+            });
+            let refused = Verdict::Fault(FaultKind::Codec as u32);
+            let is_tried_again = verdicts[0] == Verdict::Result(10);
+            assert!(is_tried_again || verdicts[0] == refused, "{verdicts:?}");
+            // A death before its job is called counts as a try, too.
+            assert!(begun[0] < 2 || is_tried_again, "{verdicts:?}, {begun:?}");
+            let goes_on = is_tried_again || !ends_at_fault;
+            let goes_on_as = |value| {
+                if goes_on {
+                    Verdict::Result(value)
+                } else {
+                    Verdict::Unfinished
+                }
+            };
+            assert_eq!(verdicts[1..], [11, 12].map(goes_on_as));
+        });
+    }
+}
+
 #[test]
 fn an_item_that_takes_its_worker_down_is_the_one_that_is_blamed() {
     check(None, || {

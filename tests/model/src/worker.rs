@@ -30,6 +30,8 @@ pub(crate) fn claim(board: &Board, index: WorkerIndex) -> Option<TaskId> {
 pub(crate) enum End {
     Result(u32),
     Panic,
+    /// Its result does not encode.
+    Refusal,
     /// The process is killed while the item runs.
     Death,
 }
@@ -70,7 +72,7 @@ pub(crate) fn work(
     // Chunk::lower_guard; false where it would wait for its end.
     let lower_guard = |item| !guarded || progress.guard.lower(this_try(item));
     // Chunk::next_item, the job, Chunk::put or Chunk::put_panic.
-    while next < n_items && quota > 0 && progress.stop.load(Ordering::Relaxed) == 0 {
+    while next < n_items && quota > 0 && !row.is_stopped() {
         if guarded {
             progress.guard.raise(this_try(next));
             fence(Ordering::SeqCst);
@@ -83,11 +85,13 @@ pub(crate) fn work(
         }
         quota -= 1;
         progress.started.store(next + 1, Ordering::Release);
-        match job(next, progress.attempts.of(next)) {
+        let kind = match job(next, progress.attempts.of(next)) {
             End::Death => return Fate::Died,
             End::Result(value) => {
-                board.room(task.index).results[next as usize].store(value, Ordering::Relaxed)
+                board.room(task.index).results[next as usize].store(value, Ordering::Relaxed);
+                None
             }
+            End::Refusal => Some(FaultKind::Codec),
             End::Panic => {
                 let attempt = progress.attempts.of(next);
                 if attempt < row.retries.load(Ordering::Relaxed) {
@@ -98,17 +102,20 @@ pub(crate) fn work(
                     progress.started.store(next, Ordering::Release);
                     continue;
                 }
-                write_fault(board, row, fault(next, FaultKind::Panicked));
+                Some(FaultKind::Panicked)
             }
-        }
-        // Chunk::count.
+        };
+        // Chunk::conclude, Chunk::advance.
         if !lower_guard(next) {
             return Fate::Condemned;
+        }
+        if let Some(kind) = kind {
+            write_fault(board, row, fault(next, kind));
         }
         next += 1;
         progress.done.store(next, Ordering::Release);
     }
-    if next >= n_items || progress.stop.load(Ordering::Relaxed) != 0 {
+    if next >= n_items || row.is_stopped() {
         finish(board, index, task);
         return Fate::TookLeave;
     }
@@ -141,21 +148,27 @@ fn fault(item: u32, kind: FaultKind) -> Fault {
     }
 }
 
-/// `write_fault` of `worker/chunk.rs`, with one word for a fault.
+/// `write_fault` of `worker/fault.rs`, with one word for a fault.
 pub(crate) fn write_fault(board: &Board, row: &TaskRow, fault: Fault) {
-    let n_items = row.n_items.load(Ordering::Relaxed);
+    let n_faults = row.progress.n_faults.load(Ordering::Relaxed);
+    let place = last_of(board, row, fault.item).unwrap_or(n_faults);
     let faults = &board.room_of(row).faults;
-    let n_faults = row.progress.n_faults.load(Ordering::Relaxed).min(n_items);
-    let last = n_faults.checked_sub(1).filter(|&last| {
-        let old = faults[last as usize].load(Ordering::Relaxed);
-        old as u32 == fault.item
-    });
-    if row.ends_at_fault.load(Ordering::Relaxed) != 0 {
-        row.progress.stop.store(1, Ordering::Relaxed);
-    }
-    let place = last.unwrap_or(n_faults);
     faults[place as usize].store(fault.to_words()[0], Ordering::Relaxed);
     row.progress.n_faults.store(place + 1, Ordering::Release);
+}
+
+/// `take_back_fault` of `worker/fault.rs`.
+pub(crate) fn take_back_fault(board: &Board, row: &TaskRow, item: u32) {
+    if let Some(place) = last_of(board, row, item) {
+        row.progress.n_faults.store(place, Ordering::Release);
+    }
+}
+
+fn last_of(board: &Board, row: &TaskRow, item: u32) -> Option<u32> {
+    let n_faults = row.progress.n_faults.load(Ordering::Relaxed);
+    let place = n_faults.checked_sub(1)?;
+    let old = board.room_of(row).faults[place as usize].load(Ordering::Relaxed);
+    (old as u32 == item).then_some(place)
 }
 
 /// A name for the task of a row in its first generation.

@@ -7,6 +7,7 @@ use crate::board::{
 };
 use crate::supervisor::verdict::{Blame, Blameless, Burial, Cause, Death};
 use crate::supervisor::watch::Running;
+use crate::worker::write_fault;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
@@ -218,6 +219,61 @@ fn what_was_seen_before_condemns_nothing_that_came_after() {
         guard.raise(next);
         assert!(!guard.condemn(seen), "{next:?}");
         assert!(guard.lower(next));
+    }
+}
+
+/// Its worker had written that the item failed, and was killed before it counted the item.
+#[test]
+fn an_item_that_is_tried_again_leaves_no_fault() {
+    let fault_of = |item| Fault {
+        item,
+        kind: FaultKind::Codec,
+        pid: 77,
+        detail: 0,
+        payload: Span::new(0, 0),
+    };
+    let [codec, killed] = [FaultKind::Codec, FaultKind::Killed];
+    let (again, finished) = (Burial::ToBeTriedAgain { attempt: 1 }, Burial::Finished);
+    for (retries, ends_at_fault, is_stopped, burial, faults) in [
+        (1, false, false, again, vec![(0, codec)]),
+        (1, true, false, again, vec![]),
+        // What the program has stopped stays so.
+        (1, true, true, finished, vec![]),
+        (
+            0,
+            false,
+            false,
+            Burial::Requeued,
+            vec![(0, codec), (1, killed)],
+        ),
+        (0, true, false, finished, vec![(1, killed)]),
+    ] {
+        let mut scene = Scene::new(retries);
+        let row = scene.row();
+        row.ends_at_fault
+            .store(ends_at_fault.into(), Ordering::Relaxed);
+        row.progress
+            .stop
+            .store(is_stopped.into(), Ordering::Relaxed);
+        if !ends_at_fault {
+            write_fault(&scene.board, row, fault_of(0));
+        }
+        write_fault(&scene.board, row, fault_of(1));
+        scene.happens(Dies);
+        let name = format!("{retries} retries, {ends_at_fault}, {is_stopped}");
+        assert_eq!(scene.burial, Some(burial), "{name}");
+        let left = scene
+            .faults()
+            .iter()
+            .map(|fault| (fault.item, fault.kind))
+            .collect::<Vec<_>>();
+        assert_eq!(left, faults, "{name}");
+        let state = if burial == finished {
+            State::Done
+        } else {
+            State::Ready
+        };
+        assert_eq!(scene.row().state.read(0), Some(state), "{name}");
     }
 }
 

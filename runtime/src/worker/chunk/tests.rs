@@ -3,6 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::*;
 use crate::Array;
 use crate::board::{Layout, TaskIndex, WorkerIndex};
+use crate::sys::testing::in_child;
 
 type Results = (Vec<Array<u8>>, Vec<u8>);
 
@@ -107,4 +108,22 @@ fn a_result_that_finds_no_room_gives_nothing_away() {
         assert_eq!(array.freeze().is_err(), is_given, "{len}");
     }
     assert_eq!(row.progress.n_faults.load(Ordering::Relaxed), 1);
+}
+
+/// Who is condemned leaves its item to the supervisor, which may have it tried again.
+#[test]
+fn an_item_that_the_supervisor_has_ended_gets_no_fault_from_its_worker() {
+    let board = board_with_a_task(1, &[]);
+    let row = &board.tasks()[0];
+    row.guarded.store(1, Ordering::Relaxed);
+    board.show_to_children(true).unwrap();
+    let worker = in_child(|| {
+        let mut chunk = chunk_on(&board, 1);
+        assert!(chunk.begin());
+        assert!(row.progress.guard.condemn(chunk.this_try()));
+        chunk.put_error(&CodecError::new("it does not encode"));
+    });
+    assert_eq!(worker.signal(), Some(sys::SIGKILL));
+    assert_eq!(account(&board), (1, 0));
+    assert_eq!(row.progress.n_faults.load(Ordering::Relaxed), 0);
 }
