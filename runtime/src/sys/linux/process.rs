@@ -371,7 +371,10 @@ mod tests {
     fn threads_that_are_ending_are_not_counted_and_those_that_stay_are() {
         alone(|| {
             for _ in 0..20 {
-                drop(thread::spawn(|| ()));
+                // It has at least begun to end.
+                let (ending, end) = std::sync::mpsc::channel::<()>();
+                thread::spawn(move || drop(ending));
+                assert!(end.recv().is_err());
                 assert_eq!(n_threads().unwrap(), 1);
             }
             let _stays = thread::spawn(sleep_forever);
