@@ -6,7 +6,7 @@ use super::*;
 use crate::codec::{Decoder, Encoder};
 use crate::shared::Atomic;
 use crate::sync::Event;
-use crate::sys::testing::{in_child, watched};
+use crate::sys::testing::{alone, in_child, watched};
 
 /// Another handle, made from the bytes of this one.
 fn sent(lock: &Lock) -> Lock {
@@ -187,36 +187,42 @@ fn what_was_sent_is_the_same_lock() {
 
 #[test]
 fn a_guard_that_outlives_the_last_handle_keeps_the_lock_in_its_place() {
-    let lock = Lock::new().unwrap();
-    let guard = lock.acquire().unwrap();
-    let place = guard.lock;
-    drop(lock);
-    let others: Vec<Lock> = (0..100).map(|_| Lock::new().unwrap()).collect();
-    assert!(others.iter().all(|other| !ptr::eq(other.lock, place)));
-    drop(guard);
-    let later: Vec<Lock> = (0..100).map(|_| Lock::new().unwrap()).collect();
-    assert!(later.iter().any(|other| ptr::eq(other.lock, place)));
-    assert!(later.iter().all(|other| other.acquire().is_ok()));
+    // No other test takes the place meanwhile.
+    alone(|| {
+        let lock = Lock::new().unwrap();
+        let guard = lock.acquire().unwrap();
+        let place = guard.lock;
+        drop(lock);
+        let others: Vec<Lock> = (0..100).map(|_| Lock::new().unwrap()).collect();
+        assert!(others.iter().all(|other| !ptr::eq(other.lock, place)));
+        drop(guard);
+        let later: Vec<Lock> = (0..100).map(|_| Lock::new().unwrap()).collect();
+        assert!(later.iter().any(|other| ptr::eq(other.lock, place)));
+        assert!(later.iter().all(|other| other.acquire().is_ok()));
+    });
 }
 
 #[test]
 fn a_guard_keeps_the_lock_also_where_another_handle_was_kept_for_the_guard_before() {
-    let lock = Lock::new().unwrap();
-    let guard = lock.acquire().unwrap();
-    let place = guard.lock;
-    let other = sent(&lock);
-    drop(lock);
-    // As if the guard had let go and was not yet looking behind itself, when the other thread locks.
-    place.release(false);
-    let next = other.acquire().unwrap();
-    drop(other);
-    outlived::look_behind(place);
-    std::mem::forget(guard);
-    let others: Vec<Lock> = (0..100).map(|_| Lock::new().unwrap()).collect();
-    assert!(others.iter().all(|other| !ptr::eq(other.lock, place)));
-    drop(next);
-    let later: Vec<Lock> = (0..100).map(|_| Lock::new().unwrap()).collect();
-    assert!(later.iter().any(|other| ptr::eq(other.lock, place)));
+    // No other test takes the place meanwhile.
+    alone(|| {
+        let lock = Lock::new().unwrap();
+        let guard = lock.acquire().unwrap();
+        let place = guard.lock;
+        let other = sent(&lock);
+        drop(lock);
+        // As if the guard had let go and was not yet looking behind itself, when the other thread locks.
+        place.release(false);
+        let next = other.acquire().unwrap();
+        drop(other);
+        outlived::look_behind(place);
+        std::mem::forget(guard);
+        let others: Vec<Lock> = (0..100).map(|_| Lock::new().unwrap()).collect();
+        assert!(others.iter().all(|other| !ptr::eq(other.lock, place)));
+        drop(next);
+        let later: Vec<Lock> = (0..100).map(|_| Lock::new().unwrap()).collect();
+        assert!(later.iter().any(|other| ptr::eq(other.lock, place)));
+    });
 }
 
 #[test]
