@@ -386,5 +386,5 @@ fn end_as_condemned() -> ! {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 mod tests;
