@@ -47,10 +47,10 @@ fn pinned_workers_have_a_cpu_each_and_others_have_them_all() {
 #[test]
 fn of_the_cpus_that_a_pool_may_use_each_worker_has_one() {
     let _test = begin();
-    let last = *allowed_cpus(std::process::id()).last().unwrap();
-    let builder = Pool::builder().workers(2).cpu_affinity([last]);
+    let all = allowed_cpus(std::process::id());
+    let builder = Pool::builder().workers(2).cpu_affinity(all.iter().copied());
     let pool = builder.pin_workers(true).build().unwrap();
-    for pid in pool.pids() {
-        wait_for("its CPU", || allowed_cpus(pid) == [last]);
+    for (pid, &cpu) in pool.pids().into_iter().zip(all.iter().cycle()) {
+        wait_for("its CPU", || allowed_cpus(pid) == [cpu]);
     }
 }
