@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use procession::{
-    Array, ArrayChunk, Error, JobError, Pool, Queue, SharedSlice, job, pool_map, process_job,
+    Array, ArrayChunk, Error, JobError, JobHandle, Pool, Queue, SharedSlice, job, pool_map,
+    process_job,
 };
 use procession_tests::processes::{self, Signal};
 use procession_tests::{Tally, begin, wait_for};
@@ -23,6 +24,18 @@ fn square(x: u64) -> u64 {
 fn counted(path: PathBuf, millis: u64) {
     Tally::count(&path);
     std::thread::sleep(Duration::from_millis(millis));
+}
+
+fn submit_counted(pool: &Pool, tally: &Tally, n_jobs: usize, millis: u64) -> Vec<JobHandle<()>> {
+    let submit = |_| pool.submit(job!(counted), (tally.path(), millis)).unwrap();
+    (0..n_jobs).map(submit).collect()
+}
+
+#[track_caller]
+fn assert_all_cancelled(handles: Vec<JobHandle<()>>) {
+    for handle in handles {
+        assert_eq!(handle.join(), Err(JobError::Cancelled));
+    }
 }
 
 #[process_job]
@@ -51,9 +64,7 @@ fn close_waits_for_all_that_was_queued() {
     let tally = Tally::new();
     let pool = Pool::new(2).unwrap();
     let pids = pool.pids();
-    let handles: Vec<_> = (0..40)
-        .map(|_| pool.submit(job!(counted), (tally.path(), 5)).unwrap())
-        .collect();
+    let handles = submit_counted(&pool, &tally, 40, 5);
     pool.close().unwrap();
     assert_eq!(tally.runs(), 40);
     assert!(
@@ -102,11 +113,7 @@ fn terminate_ends_jobs_that_ignore_everything() {
         .collect();
     wait_for("two to begin", || tally.runs() == 2);
     pool.terminate();
-    assert!(
-        handles
-            .into_iter()
-            .all(|handle| handle.join() == Err(JobError::Cancelled))
-    );
+    assert_all_cancelled(handles);
 }
 
 #[test]
@@ -124,11 +131,7 @@ fn terminate_with_a_full_queue() {
     }
     assert!(handles.len() > 50);
     pool.terminate();
-    assert!(
-        handles
-            .into_iter()
-            .all(|handle| handle.join() == Err(JobError::Cancelled))
-    );
+    assert_all_cancelled(handles);
 }
 
 #[test]
@@ -136,16 +139,10 @@ fn terminate_with_ten_thousand_queued_jobs() {
     let _test = begin();
     let tally = Tally::new();
     let pool = Pool::new(2).unwrap();
-    let handles: Vec<_> = (0..10_000)
-        .map(|_| pool.submit(job!(counted), (tally.path(), 100_000)).unwrap())
-        .collect();
+    let handles = submit_counted(&pool, &tally, 10_000, 100_000);
     wait_for("two to begin", || tally.runs() == 2);
     pool.terminate();
-    assert!(
-        handles
-            .into_iter()
-            .all(|handle| handle.join() == Err(JobError::Cancelled))
-    );
+    assert_all_cancelled(handles);
     assert_eq!(tally.runs(), 2, "a cancelled job never runs");
 }
 
@@ -156,17 +153,11 @@ fn a_pool_is_dropped_by_another_thread_while_that_which_made_it_is_gone() {
     let made = std::thread::spawn(|| Pool::new(2).unwrap());
     let pool = made.join().unwrap();
     let pids = pool.pids();
-    let handles: Vec<_> = (0..4)
-        .map(|_| pool.submit(job!(counted), (tally.path(), 100_000)).unwrap())
-        .collect();
+    let handles = submit_counted(&pool, &tally, 4, 100_000);
     wait_for("two to begin", || tally.runs() == 2);
     std::thread::spawn(move || drop(pool)).join().unwrap();
     assert!(pids.into_iter().all(|pid| !processes::is_alive(pid)));
-    assert!(
-        handles
-            .into_iter()
-            .all(|handle| handle.join() == Err(JobError::Cancelled))
-    );
+    assert_all_cancelled(handles);
 }
 
 #[test]
@@ -174,9 +165,7 @@ fn a_thread_that_waits_learns_of_the_pools_end() {
     let _test = begin();
     let tally = Tally::new();
     let pool = Pool::new(1).unwrap();
-    let handles: Vec<_> = (0..8)
-        .map(|_| pool.submit(job!(counted), (tally.path(), 100_000)).unwrap())
-        .collect();
+    let handles = submit_counted(&pool, &tally, 8, 100_000);
     let threads: Vec<_> = handles
         .into_iter()
         .map(|handle| std::thread::spawn(|| handle.join()))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::desk::{Desk, Mailbox, Tenant};
 use super::outcome::{Limits, Remembered};
-use crate::board::{ALIGN, Board, Layout, Order, Ordering, Room, Span, WorkerIndex};
+use crate::board::{ALIGN, Board, Layout, Order, Ordering, Room, Span, TaskId, WorkerIndex};
 use crate::fuzzing::Script;
 
 const LAYOUT: Layout = Layout {
@@ -16,7 +16,7 @@ const LAYOUT: Layout = Layout {
 };
 
 /// For results, in each task's room.
-const HEAP_LEN: u64 = 256;
+pub(super) const HEAP_LEN: u64 = 256;
 
 /// Tasks on a board, damage over all of it, and the program takes what is said to be done: every item is answered,
 /// once.
@@ -25,6 +25,34 @@ pub fn take_outcomes(bytes: &[u8]) {
     let (mut desk, mailbox) = (Desk::new(LAYOUT), Arc::new(Mailbox::default()));
     let mut script = Script::new(bytes);
     while take_some(&board, &mut desk, &mailbox, &mut script).is_some() {}
+}
+
+/// Puts a task of so many items on the board.
+pub(super) fn seat(
+    board: &Board,
+    desk: &mut Desk,
+    n_items: u32,
+    fixed_output: Option<usize>,
+    mailbox: &Arc<Mailbox>,
+) -> TaskId {
+    let (index, span) = desk
+        .set_aside(board, Room::len(n_items, fixed_output, HEAP_LEN))
+        .expect("room for a small task");
+    let remembered = Remembered {
+        order: Order {
+            n_items,
+            room: Span::new(span.offset, span.len / ALIGN * ALIGN),
+            ..Order::default()
+        },
+        fixed_output,
+        limits: Limits::default(),
+        tags: 1,
+    };
+    desk.seat(
+        board,
+        index,
+        Tenant::new(span, remembered, Vec::new(), mailbox, 0),
+    )
 }
 
 fn take_some(
@@ -37,22 +65,7 @@ fn take_some(
     for _ in 0..=script.below(4)? {
         let n_items = 1 + script.below(20)? as u32;
         let fixed_output = [None, Some(0), Some(8), None][script.below(4)? as usize];
-        let room_len = Room::len(n_items, fixed_output, HEAP_LEN);
-        let (index, span) = desk
-            .set_aside(board, room_len)
-            .expect("room for a small task");
-        let remembered = Remembered {
-            order: Order {
-                n_items,
-                room: Span::new(span.offset, span.len / ALIGN * ALIGN),
-                ..Order::default()
-            },
-            fixed_output,
-            limits: Limits::default(),
-            tags: 1,
-        };
-        let tenant = Tenant::new(span, remembered, Vec::new(), mailbox, 0);
-        tasks.push((desk.seat(board, index, tenant), n_items));
+        tasks.push((seat(board, desk, n_items, fixed_output, mailbox), n_items));
     }
     // Where the script ends, what is on the board is still taken off it.
     let goes_on = script.damage(board);

@@ -433,5 +433,5 @@ impl fmt::Debug for Dispatch {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 mod tests;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::desk::{Desk, Mailbox, Tenant};
-use super::outcome::{Limits, Outcome, Remembered};
+use super::desk::{Desk, Mailbox};
+use super::fuzzing::{HEAP_LEN, seat};
+use super::outcome::Outcome;
 use crate::board::{
-    ALIGN, Board, Fault, FaultKind, Layout, Order, Ordering, Room, Span, TaskId, TaskIndex,
-    WorkerIndex, round_up,
+    ALIGN, Board, Fault, FaultKind, Layout, Ordering, Room, Span, TaskId, TaskIndex, WorkerIndex,
+    round_up,
 };
 
 const LAYOUT: Layout = Layout {
@@ -16,9 +17,6 @@ const LAYOUT: Layout = Layout {
     arena_len: 16 * 1024,
     region_len: 16 * 1024,
 };
-
-/// For results, in each task's room.
-const HEAP_LEN: u64 = 256;
 
 fn next(seed: &mut u64) -> u64 {
     *seed = seed
@@ -52,34 +50,6 @@ fn scribble(board: &Board, from: u64, to: u64, seed: &mut u64) {
         let [word] = board.words::<1>(offset).expect("within the board");
         word.store(odd_word(seed, &near), Ordering::Relaxed);
     }
-}
-
-/// Puts a task of so many items on the board.
-fn seat(
-    board: &Board,
-    desk: &mut Desk,
-    n_items: u32,
-    fixed_output: Option<usize>,
-    mailbox: &Arc<Mailbox>,
-) -> TaskId {
-    let (index, span) = desk
-        .set_aside(board, Room::len(n_items, fixed_output, HEAP_LEN))
-        .expect("room for a small task");
-    let remembered = Remembered {
-        order: Order {
-            n_items,
-            room: Span::new(span.offset, span.len / ALIGN * ALIGN),
-            ..Order::default()
-        },
-        fixed_output,
-        limits: Limits::default(),
-        tags: 1,
-    };
-    desk.seat(
-        board,
-        index,
-        Tenant::new(span, remembered, Vec::new(), mailbox, 0),
-    )
 }
 
 /// Several tasks on a board, nonsense over all of it, and the program takes what is said to be done.

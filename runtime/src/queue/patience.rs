@@ -9,13 +9,13 @@
 //! stretch: who was killed between a put and its announcement has announced nothing.
 
 use std::hint;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::error::QueueError;
 use super::ring::Ring;
 use crate::sync::Notice;
+use crate::sys;
 
 /// The longest sleep without a look.
 const BACKSTOP: Duration = Duration::from_millis(100);
@@ -126,7 +126,8 @@ impl Patience {
 
 /// Looks until something is ready; `false` if nothing was for [`LOOKING`] pauses.
 fn look_awhile(rhythm: &AtomicU32, n_ready: impl Fn() -> u32) -> bool {
-    if !has_other_cores() {
+    // On a single core nobody else could work meanwhile.
+    if sys::n_cores() == 1 {
         return false;
     }
     // Others can write this number too.
@@ -147,18 +148,6 @@ fn look_awhile(rhythm: &AtomicU32, n_ready: impl Fn() -> u32) -> bool {
     false
 }
 
-/// Whether another core could meanwhile do what a thread waits for.
-fn has_other_cores() -> bool {
-    /// 0: not known yet. No `OnceLock`: a process may be forked while another thread asks.
-    static N_CORES: AtomicUsize = AtomicUsize::new(0);
-    let mut n_cores = N_CORES.load(Ordering::Relaxed);
-    if n_cores == 0 {
-        n_cores = thread::available_parallelism().map_or(1, usize::from);
-        N_CORES.store(n_cores, Ordering::Relaxed);
-    }
-    n_cores > 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,7 +160,7 @@ mod tests {
 
     #[test]
     fn who_finds_several_looks_more_seldom_and_who_finds_one_more_often() {
-        if has_other_cores() {
+        if sys::n_cores() > 1 {
             assert_eq!(after_a_look_at(2, 8), 16);
             assert_eq!(after_a_look_at(1, 8), 4);
         }
@@ -180,7 +169,7 @@ mod tests {
     /// Others can write that number: one of four thousand million pauses would hang.
     #[test]
     fn whatever_the_rhythm_says_there_are_looks_and_pauses() {
-        if has_other_cores() {
+        if sys::n_cores() > 1 {
             assert!(after_a_look_at(2, u32::MAX) <= 2 * LONGEST_RHYTHM);
             assert_eq!(after_a_look_at(2, 0), 2);
             let n_looks = AtomicU32::new(0);

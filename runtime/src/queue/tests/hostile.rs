@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::crash::below;
 use super::*;
+use crate::queue::fuzzing::is_an_orderly_error;
 use crate::sys::testing::watched;
 
 /// Numbers that are wrong by a little, by much, or not at all.
@@ -47,19 +48,6 @@ fn damage<T>(queue: &Queue<T>, random: &mut u64) {
         let now = short[which].load(Ordering::Relaxed);
         short[which].store(odd_number(random, u64::from(now)) as u32, Ordering::Relaxed);
     }
-}
-
-fn is_an_orderly_error(error: &QueueError) {
-    let is_orderly = match error {
-        QueueError::Closed | QueueError::Full | QueueError::Codec { .. } => true,
-        QueueError::System { kind, .. } => {
-            matches!(
-                kind,
-                io::ErrorKind::InvalidData | io::ErrorKind::OutOfMemory
-            )
-        }
-    };
-    assert!(is_orderly, "{error:?}");
 }
 
 #[test]

@@ -80,27 +80,16 @@ impl Confinement {
     /// Puts it on this worker, for good; threads and processes that jobs start have it too.
     pub(crate) fn apply(&self) -> Result<(), Refused> {
         self.apply_to_thread()?;
-        let limits = [
-            (Resource::RLIMIT_NOFILE, self.open_files, "open files"),
-            (Resource::RLIMIT_CORE, self.core_bytes, "core dumps"),
-        ];
-        for (resource, limit, what) in limits {
-            if let Some(limit) = limit {
-                setrlimit(resource, limit, limit)
-                    .map_err(|error| (format!("limit its {what} to {limit}"), error.into()))?;
-            }
+        for (resource, limit, what) in self.resource_limits() {
+            setrlimit(resource, limit, limit)
+                .map_err(|error| (format!("limit its {what} to {limit}"), error.into()))?;
         }
         Ok(())
     }
 
     /// Whether a worker could be so confined.
     pub(crate) fn try_out(&self) -> Result<(), Refused> {
-        let limits = [
-            (Resource::RLIMIT_NOFILE, self.open_files, "open files"),
-            (Resource::RLIMIT_CORE, self.core_bytes, "core dumps"),
-        ];
-        for (resource, limit, what) in limits {
-            let Some(limit) = limit else { continue };
+        for (resource, limit, what) in self.resource_limits() {
             let doing = || format!("limit a worker's {what} to {limit}");
             let (_, hard) = getrlimit(resource).map_err(|error| (doing(), error.into()))?;
             if limit > hard {
@@ -118,6 +107,16 @@ impl Confinement {
             // It does not panic.
             thread.join().unwrap_or(Ok(()))
         })
+    }
+
+    /// Those that are asked for, and what they limit.
+    fn resource_limits(&self) -> impl Iterator<Item = (Resource, u64, &'static str)> {
+        let limits = [
+            (Resource::RLIMIT_NOFILE, self.open_files, "open files"),
+            (Resource::RLIMIT_CORE, self.core_bytes, "core dumps"),
+        ];
+        let asked_for = |(resource, limit, what)| Some((resource, limit?, what));
+        limits.into_iter().filter_map(asked_for)
     }
 
     fn apply_to_thread(&self) -> Result<(), Refused> {
