@@ -32,7 +32,7 @@ pub(crate) enum End {
     Exit(i32),
     Abort,
     Segfault,
-    /// It stops itself: for a pool with a time limit.
+    /// It stops itself, whoever continues it: for a pool with a time limit.
     Stop,
     /// It ignores what can be ignored and sleeps: for a pool with a time limit.
     Hang,
@@ -56,7 +56,10 @@ impl End {
             Self::Exit(code) => std::process::exit(code),
             Self::Abort => std::process::abort(),
             Self::Segfault => send_to_itself(libc::SIGSEGV),
-            Self::Stop => send_to_itself(libc::SIGSTOP),
+            // Again and again: the storm continues whom it stopped, and cannot know who stopped himself meanwhile.
+            Self::Stop => loop {
+                send_to_itself(libc::SIGSTOP);
+            },
             Self::Hang => loop {
                 std::thread::sleep(Duration::from_secs(1000));
             },
