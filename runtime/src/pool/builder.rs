@@ -263,7 +263,7 @@ impl PoolBuilder {
                 .as_ref()
                 .map_or_else(Vec::new, |init| init.keeps.clone()),
         };
-        let make = |link| Dispatch::make(link, &plan, |_| Ok(()));
+        let make = |link| Dispatch::make(link, &plan, None);
         let dispatch = match self.start_method {
             StartMethod::ForkServer => Link::with_program(&plan.initializer_keeps, make)?,
             StartMethod::Fork => {

@@ -33,7 +33,7 @@ pub(crate) struct Link {
 pub(crate) const SUPERVISOR_GONE: &str = "the supervisor process was killed";
 
 impl Link {
-    fn new(launched: sys::Launched) -> Self {
+    pub(crate) fn new(launched: sys::Launched) -> Self {
         Self {
             channel: launched.channel,
             exchange: Mutex::new(()),
