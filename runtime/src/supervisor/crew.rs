@@ -363,7 +363,8 @@ impl Crew {
         }
     }
 
-    /// Ends the worker that runs `task`, if one still does.
+    /// Ends the worker that runs `task`, if one still does. One between two of its items begins none any more, unless it was
+    /// stopped there: then the watch ends it.
     pub(super) fn end(&mut self, task: TaskId, ending: Ending) {
         let cause = match ending {
             Ending::Cancelled => Cause::Cancelled,
@@ -377,6 +378,7 @@ impl Crew {
                 worker.end(&running, cause, self.terms.limits.grace_nanos);
             }
         }
+        self.begin_watch(sys::monotonic_nanos());
     }
 
     pub(super) fn signal(&mut self, worker: WorkerIndex, signal: i32) -> io::Result<()> {

@@ -288,6 +288,10 @@ pub(crate) mod pidfd {
             self.0.never()
         }
 
+        pub(crate) fn is_stopped(&self) -> bool {
+            self.0.never()
+        }
+
         pub(crate) fn reap(&self) -> io::Result<Option<Ended>> {
             self.0.never()
         }
