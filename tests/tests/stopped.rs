@@ -85,6 +85,9 @@ fn a_worker_stopped_between_two_items_ends_with_the_deadline() {
 fn a_cancelled_job_whose_worker_is_stopped_is_over_all_the_same() {
     let _test = begin();
     let pool = Pool::new(1).unwrap();
+    assert_eq!(pool.map(job!(same), 0..10).unwrap().len(), 10);
+    // The supervisor looks at a pool from its beginning until it is idle.
+    std::thread::sleep(Duration::from_millis(300));
     let handle = pool.submit(job!(stops_after), (3, 3)).unwrap();
     let [pid] = pool.pids()[..] else {
         panic!("one worker")
