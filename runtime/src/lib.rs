@@ -59,7 +59,7 @@
 //!   program and the supervisor survive, nothing hangs, and the next pool is clean.
 //! - A format: what travels is between two copies of one binary, and changes with any version.
 //! - Statics that `main` filled are not there in a worker of the default [`StartMethod`]: use an
-//!   [initializer](PoolBuilder::initializer) or an argument.
+//!   [initializer](PoolBuilder::initializer), an argument, or [`fork_map`].
 //! - Where the program is PID 1 or a subreaper, its supervisor comes back to it as a child.
 //! - While the supervisor is stopped (SIGSTOP), time-outs are not kept and the program's death is not noticed.
 //! - A job that changes its user or capabilities loses its tie to the supervisor's death, see `PR_SET_PDEATHSIG` in
