@@ -59,7 +59,7 @@
 //!   program and the supervisor survive, nothing hangs, and the next pool is clean.
 //! - A format: what travels is between two copies of one binary, and changes with any version.
 //! - Statics that `main` filled are not there in a worker of the default [`StartMethod`]: use an
-//!   [initializer](PoolBuilder::initializer) or an argument.
+//!   [initializer](PoolBuilder::initializer), an argument, or [`fork_map`].
 //! - Where the program is PID 1 or a subreaper, its supervisor comes back to it as a child.
 //! - While the supervisor is stopped (SIGSTOP), time-outs are not kept and the program's death is not noticed.
 //! - A job that changes its user or capabilities loses its tie to the supervisor's death, see `PR_SET_PDEATHSIG` in
@@ -114,7 +114,10 @@ mod worker;
 
 pub use error::{Error, ErrorKind, JobError};
 pub use job::Job;
-pub use pool::{JobHandle, MapOptions, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats};
+pub use pool::{
+    JobHandle, MapOptions, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats, fork_map,
+    fork_map_each,
+};
 pub use process::Process;
 #[doc = include_str!("process_job.md")]
 pub use procession_macros::process_job;

@@ -6,6 +6,7 @@
 
 mod builder;
 mod chunking;
+mod fork_map;
 mod handle;
 mod limits;
 mod map;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::{PoolBuilder, StartMethod};
+pub use fork_map::{fork_map, fork_map_each};
 pub use handle::JobHandle;
 pub(crate) use map::CallTerms;
 pub use options::MapOptions;
