@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use desk::Mailbox;
 use desk::{Desk, Tenant};
-pub(crate) use outcome::{Failure, Verdicts};
+pub(crate) use outcome::{Failure, Outcome, Verdicts};
 use outcome::{Limits, Remembered, Rest};
 pub(crate) use task::{NewTask, Refused};
 
@@ -192,15 +192,10 @@ impl Dispatch {
             guarded: order.guarded || self.limits.are_watched(),
             ..order
         };
-        let limits = Limits {
-            timeout: task.timeout,
-            deadline: task.deadline,
-            memory: self.limits.memory,
-        };
         let remembered = Remembered {
             order,
             fixed_output: task.fixed_output,
-            limits,
+            limits: Limits::new(task.timeout, task.deadline, self.limits.memory),
             tags: self.tags,
         };
         let id = desk.seat(

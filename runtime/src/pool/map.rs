@@ -16,8 +16,8 @@ use super::chunking::Chunking;
 use super::source::Source;
 use super::{MapOptions, Pool};
 use crate::board::TaskId;
-use crate::codec::{CodecError, Encoder, Passengers, fixed_size};
-use crate::dispatch::{Failure, Mailbox, NewTask, Refused, Verdicts};
+use crate::codec::{CodecError, Encoder, Passengers, append_numbers, fixed_size};
+use crate::dispatch::{Failure, Mailbox, NewTask, Outcome, Refused, Verdicts};
 use crate::error::{Error, JobError};
 use crate::job::{Job, encode_item, encode_numbers, hash, see_off, shim_offset};
 use crate::supervisor::Ending;
@@ -108,13 +108,18 @@ pub(super) fn run<J: Job<Item>, Item>(
     let mut map = Map::<J, Item>::new(pool, options)?;
     map.ends_at_failure = true;
     let mut items = Source::new(items);
-    let mut results = Vec::with_capacity(items.len_hint());
-    while let Some(mut chunk) = map.next_chunk(&mut items)? {
-        if !chunk.failures.is_empty() {
-            let (place, failure) = chunk.failures.swap_remove(0);
-            return Err(map.failed(results.len() + place, failure));
+    let mut results = items.vec_for_each();
+    while let Some(chunk) = map.next_chunk(&mut items)? {
+        match chunk {
+            Arrived::Numbers(bytes) => map.read_numbers(bytes, &mut results),
+            Arrived::Verdicts(mut chunk) => {
+                if !chunk.failures.is_empty() {
+                    let (place, failure) = chunk.failures.swap_remove(0);
+                    return Err(map.failed(results.len() + place, failure));
+                }
+                results.append(&mut chunk.results);
+            }
         }
-        results.append(&mut chunk.results);
     }
     Ok(results)
 }
@@ -126,13 +131,19 @@ pub(super) fn run_each<J: Job<Item>, Item>(
 ) -> Result<Vec<Result<J::Output, JobError>>, Error> {
     let mut map = Map::<J, Item>::new(pool, options)?;
     let mut items = Source::new(items);
-    let mut verdicts = Vec::with_capacity(items.len_hint());
+    let mut verdicts = items.vec_for_each();
+    let mut numbers = Vec::new();
     while let Some(chunk) = map.next_chunk(&mut items)? {
-        verdicts.extend(
-            chunk
-                .each()
-                .map(|verdict| verdict.map_err(|failure| failure.error)),
-        );
+        match chunk {
+            Arrived::Numbers(bytes) => {
+                map.read_numbers(bytes, &mut numbers);
+                verdicts.extend(numbers.drain(..).map(Ok));
+            }
+            Arrived::Verdicts(chunk) => {
+                let chunk = chunk.each();
+                verdicts.extend(chunk.map(|verdict| verdict.map_err(|failure| failure.error)));
+            }
+        }
     }
     Ok(verdicts)
 }
@@ -141,9 +152,16 @@ pub(super) fn run_each<J: Job<Item>, Item>(
 enum Chunk<R> {
     OnBoard(TaskId),
     /// It has come back, and waits for the chunks before it.
-    Arrived(Verdicts<R>),
+    Arrived(Arrived<R>),
     /// Nobody wants it any more.
     Abandoned,
+}
+
+/// What has come back of a chunk.
+enum Arrived<R> {
+    /// A result of every item, still as bytes: to be copied to their place with one copy, when it is known.
+    Numbers(Vec<u8>),
+    Verdicts(Verdicts<R>),
 }
 
 impl<R> Chunk<R> {
@@ -173,9 +191,11 @@ struct Map<'pool, J: Job<Item>, Item> {
     ends_at: Option<Instant>,
     /// Whether the deadline has passed and everything been ended.
     is_expired: bool,
-    /// Allocations for the items of the next task and for their bytes.
+    /// Allocations for the items of the next task and for their bytes, for what comes back and for its bytes.
     pulled: Vec<Item>,
     buffer: Vec<u8>,
+    arrived: Vec<(u64, Outcome)>,
+    result_buffers: Vec<Vec<u8>>,
     job: PhantomData<fn() -> J>,
 }
 
@@ -201,6 +221,8 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             is_expired: false,
             pulled: Vec::new(),
             buffer: Vec::new(),
+            arrived: Vec::new(),
+            result_buffers: Vec::new(),
             job: PhantomData,
         })
     }
@@ -209,10 +231,10 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     fn next_chunk<I: Iterator<Item = Item>>(
         &mut self,
         items: &mut Source<I>,
-    ) -> Result<Option<Verdicts<J::Output>>, Error> {
+    ) -> Result<Option<Arrived<J::Output>>, Error> {
         loop {
-            if let Some(verdicts) = self.take_first_if_arrived() {
-                return Ok(Some(verdicts));
+            if let Some(arrived) = self.take_first_if_arrived() {
+                return Ok(Some(arrived));
             }
             self.feed(items)?;
             self.pool.dispatch.drain();
@@ -233,17 +255,24 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         }
     }
 
-    fn take_first_if_arrived(&mut self) -> Option<Verdicts<J::Output>> {
+    fn take_first_if_arrived(&mut self) -> Option<Arrived<J::Output>> {
         match self.chunks.pop_front()? {
-            Chunk::Arrived(verdicts) => {
+            Chunk::Arrived(arrived) => {
                 self.n_taken += 1;
-                Some(verdicts)
+                Some(arrived)
             }
             other => {
                 self.chunks.push_front(other);
                 None
             }
         }
+    }
+
+    /// Reads the results of a chunk of numbers, and keeps their buffer for the next ones.
+    fn read_numbers(&mut self, mut bytes: Vec<u8>, to: &mut Vec<J::Output>) {
+        append_numbers(&bytes, to);
+        bytes.clear();
+        self.result_buffers.push(bytes);
     }
 
     /// Keeps the workers supplied.
@@ -354,20 +383,28 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
 
     /// Decodes what has come back.
     fn collect(&mut self) {
-        for (chunk, outcome) in self.mailbox.take() {
+        let mut arrived = std::mem::take(&mut self.arrived);
+        self.mailbox
+            .exchange(&mut arrived, &mut self.result_buffers);
+        for (chunk, outcome) in &mut arrived {
             if outcome.cost_a_worker() {
                 self.chunking.forget();
             } else {
                 self.chunking
                     .learn(outcome.n_items(), outcome.busy, outcome.result_bytes());
             }
-            let place = (chunk - self.n_taken) as usize;
+            let place = (*chunk - self.n_taken) as usize;
             if self.chunks[place].task().is_none() {
                 continue;
             }
             self.n_on_board -= 1;
-            self.keep(place, outcome.verdicts());
+            match outcome.take_numbers::<J::Output>() {
+                Some(bytes) => self.chunks[place] = Chunk::Arrived(Arrived::Numbers(bytes)),
+                None => self.keep(place, outcome.verdicts()),
+            }
         }
+        arrived.clear();
+        self.arrived = arrived;
     }
 
     /// The verdicts of a chunk that never was on the board.
@@ -379,7 +416,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     /// The verdicts of the chunk at this place.
     fn keep(&mut self, place: usize, verdicts: Verdicts<J::Output>) {
         let has_failed = !verdicts.failures.is_empty();
-        self.chunks[place] = Chunk::Arrived(verdicts);
+        self.chunks[place] = Chunk::Arrived(Arrived::Verdicts(verdicts));
         if has_failed && self.ends_at_failure {
             self.fail(place);
         }

@@ -88,6 +88,10 @@ pub(crate) mod fd {
     pub(crate) unsafe fn close_ours() {}
 }
 
+pub(crate) mod huge_pages {
+    pub(crate) fn ask_for_huge_pages<T>(_memory: &mut [std::mem::MaybeUninit<T>]) {}
+}
+
 pub(crate) mod memory {
     use std::ptr::NonNull;
 
