@@ -94,6 +94,8 @@ mod argument;
 mod board;
 mod call;
 mod codec;
+#[cfg(unix)]
+pub mod connection;
 mod dispatch;
 mod error;
 mod fingerprint;
