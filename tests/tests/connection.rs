@@ -1,8 +1,10 @@
 //! Connections between processes: peers that are killed, in the middle of a message too.
 #![cfg(target_os = "linux")]
 
+use std::os::fd::AsFd;
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use procession::connection::{Client, Connection, ConnectionError, Listener, random_key};
 use procession::{Error, JobError, process_job, spawn};
 use procession_tests::begin;
@@ -43,8 +45,10 @@ fn a_peer_killed_in_the_middle_of_a_message_cuts_it_short() {
         let at = listener.address().to_string();
         let child = spawn!(send_long(at.as_str(), key)).unwrap();
         let connection: Connection<(), Vec<u8>> = listener.accept().unwrap();
-        // It is in the middle: so much does not lie on the way.
-        assert!(!connection.poll(Duration::from_millis(50)).unwrap());
+        // It has begun, and so much does not lie on the way.
+        let mut begun = [PollFd::new(connection.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut begun, PollTimeout::NONE), Ok(1));
+        assert!(!connection.poll(Duration::from_millis(5)).unwrap());
         child.kill().unwrap();
         assert!(killed(child.join()));
         assert_eq!(connection.recv(), Err(ConnectionError::CutShort));

@@ -56,7 +56,10 @@ pub(super) fn connection(settings: &Settings) -> Result<Vec<Row>> {
             python_numbers,
         ),
         samples.compare(
-            row("Connection::send of a u64, each", Bound::None),
+            row(
+                "Connection::send of a u64, each",
+                Bound::at_least(1.0, 10.0),
+            ),
             one_by_one,
             python_numbers,
         ),

@@ -126,11 +126,16 @@ impl From<CodecError> for ConnectionError {
     }
 }
 
-/// Of kind [`ErrorKind::Connection`]; a message without bytes is [`ErrorKind::InvalidInput`].
+/// Of kind [`ErrorKind::Connection`]; what is no address, no key, or no message that can be sent is
+/// [`ErrorKind::InvalidInput`].
 impl From<ConnectionError> for Error {
     fn from(error: ConnectionError) -> Self {
         let kind = match error {
-            ConnectionError::Codec { .. } => ErrorKind::InvalidInput,
+            ConnectionError::Codec { .. }
+            | ConnectionError::System {
+                kind: io::ErrorKind::InvalidInput,
+                ..
+            } => ErrorKind::InvalidInput,
             _ => ErrorKind::Connection,
         };
         Self::new(kind, error.to_string())

@@ -28,7 +28,7 @@ const MOST_GUESTS: usize = 128;
 /// Where other programs connect to with [`Client::connect`](super::Client::connect).
 ///
 /// Whoever cannot show that it has the key is sent away while `accept` goes on waiting, so nobody without the key can
-/// keep the listener from its work; [`refused`](Self::refused) tells of them. The file of a `unix:/path` address is
+/// hold up the listener by silence or slowness; [`refused`](Self::refused) tells of them. The file of a `unix:/path` address is
 /// removed when the listener is dropped, by the process that made it; one that a killed listener left behind is replaced.
 ///
 /// ```

@@ -25,7 +25,7 @@
 //! # What is promised
 //!
 //! - Who has not the key gets nothing but a greeting, costs the listener a few hundred bytes and a descriptor for some seconds,
-//!   and delays nobody. Who has it can send messages of the types that were agreed on, of a size that was agreed on,
+//!   and by being slow delays nobody; a flood of strangers can crowd others out, as at any port. Who has it can send messages of the types that were agreed on, of a size that was agreed on,
 //!   and nothing else: what is neither is an error of that connection.
 //! - The end of the other end is an error, never a wait: the system tells of a process that ends. It does not tell of a machine
 //!   that is cut off: where that can be, give time limits ([`Connection::set_read_timeout`]).

@@ -193,6 +193,55 @@ fn bytes_that_are_no_message_cost_that_message_alone() {
     });
 }
 
+/// Programs of different builds meet: whoever changes these bytes changes the version of the format.
+#[test]
+fn values_of_version_1_have_these_bytes() {
+    assert_eq!(crate::connection::handshake::VERSION, 1);
+    let order = Order {
+        number: 258,
+        items: vec!["tea".into()],
+        price: Some(0.5),
+    };
+    let expected = [
+        // Length, number, how many items.
+        &[32, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0][..],
+        &[
+            3, 0, 0, 0, 0, 0, 0, 0, b't', b'e', b'a', 1, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f,
+        ],
+    ];
+    assert_eq!(frame_of(order), expected.concat());
+    let words = [
+        16, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 0, 3, 0, 4, 0,
+    ];
+    assert_eq!(frame_of(vec![1_u16, 2, 3, 4]), words);
+}
+
+/// The bytes that are sent for a message.
+fn frame_of<T: crate::argument::ByValue + Send>(message: T) -> Vec<u8> {
+    use std::io::Read;
+    use std::os::fd::{AsFd, OwnedFd};
+
+    let (here, there) = pair::<T, ()>();
+    here.send(message).unwrap();
+    let socket: OwnedFd = there.as_fd().try_clone_to_owned().unwrap();
+    drop(here);
+    let mut bytes = Vec::new();
+    TcpStream::from(socket).read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn an_address_or_a_key_that_is_none_is_invalid_input() {
+    for (address, key) in [("nowhere", KEY), ("tcp:127.0.0.1:9", b"")] {
+        let refused = Client::connect::<u8, u8>(address, key).unwrap_err();
+        assert_eq!(crate::Error::from(refused).kind(), ErrorKind::InvalidInput);
+        assert_eq!(
+            Listener::bind(address, key).unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
+    }
+}
+
 #[test]
 fn errors_become_errors_of_the_crate() {
     let error = crate::Error::from(ConnectionError::WrongKey);

@@ -71,6 +71,16 @@ fn a_living_listener_and_a_file_that_is_no_socket_are_left_alone() {
 }
 
 #[test]
+#[cfg(all(target_os = "linux", not(procession_unsupported)))]
+fn a_fork_that_drops_its_copy_leaves_the_file() {
+    let folder = Folder::new("fork");
+    let listener = Listener::bind(folder.socket(), KEY).unwrap();
+    let listener = std::cell::Cell::new(Some(listener));
+    crate::sys::testing::in_child(|| drop(listener.take())).succeeds();
+    serves(&listener.take().unwrap());
+}
+
+#[test]
 fn a_file_that_is_another_listeners_by_now_is_left_to_it() {
     let folder = Folder::new("other");
     let old = Listener::bind(folder.socket(), KEY).unwrap();
