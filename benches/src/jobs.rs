@@ -3,7 +3,8 @@
 use std::hint::black_box;
 use std::sync::atomic::Ordering;
 
-use procession::{Atomic, Queue, SharedSlice, Value, process_job};
+use procession::connection::{Client, Connection};
+use procession::{Atomic, Error, Queue, SharedSlice, Value, process_job};
 
 use crate::clock::{monotonic_nanos, thread_cpu_nanos};
 
@@ -127,3 +128,34 @@ pub(crate) fn queue_end(
         .map(|sum| (span, sum))
         .map_err(|error| error.to_string())
 }
+
+/// Sends so many messages of so many bytes, small ones gathered or each by itself, and waits until all have come.
+#[process_job]
+pub(crate) fn send_bytes(at: &str, n: u64, len: usize, gathered: bool) -> Result<(), Error> {
+    let connection: Connection<Vec<u8>, ()> = Client::connect(at, CONNECTION_KEY)?;
+    let message = vec![7; len];
+    for _ in 0..n {
+        connection.feed(&message)?;
+        if !gathered {
+            connection.flush()?;
+        }
+    }
+    Ok(connection.recv()?)
+}
+
+/// The same with numbers.
+#[process_job]
+pub(crate) fn send_numbers(at: &str, n: u64, gathered: bool) -> Result<(), Error> {
+    let connection: Connection<u64, ()> = Client::connect(at, CONNECTION_KEY)?;
+    for number in 0..n {
+        if gathered {
+            connection.feed(&number)?;
+        } else {
+            connection.send(number)?;
+        }
+    }
+    Ok(connection.recv()?)
+}
+
+/// Both ends of the connections that are measured have it.
+pub(crate) const CONNECTION_KEY: &[u8] = b"the key of the bench";

@@ -67,6 +67,8 @@ pub enum ErrorKind {
     Lock,
     /// The [`Queue`](crate::Queue) was closed, and a `put` came after that, or a `get` found nothing left.
     QueueClosed,
+    /// A [`connection`](crate::connection) to another program failed or could not be made.
+    Connection,
 }
 
 impl Error {

@@ -40,6 +40,8 @@
 //! argument, returned from them, or put into structs and queues. Their memory has no name, so nothing is left behind, and what
 //! a killed process held is not lost to the others: see [`shared`] and [`sync`].
 //!
+//! Programs that are not related exchange messages over a [`connection`].
+//!
 //! # What is promised
 //!
 //! - A job that panics, crashes, calls `exit`, runs too long or takes too much memory is a [`JobError`] at its own
@@ -94,6 +96,8 @@ mod argument;
 mod board;
 mod call;
 mod codec;
+#[cfg(unix)]
+pub mod connection;
 mod dispatch;
 mod error;
 mod fingerprint;

@@ -165,7 +165,42 @@ def queue_2_2(n):
     return queue_ends(n, 2)
 
 
+def connection_ends(n, message):
+    from multiprocessing.connection import Client, Listener
+
+    key = b"the key of the bench"
+
+    def send(address):
+        with Client(address, authkey=key) as connection:
+            for _ in range(n):
+                connection.send(message)
+            connection.recv()
+
+    with Listener(family="AF_UNIX", authkey=key) as listener:
+        sender = FORK.Process(target=send, args=(listener.address,))
+        sender.start()
+        with listener.accept() as connection:
+            start = time.perf_counter_ns()
+            for _ in range(n):
+                received = connection.recv()
+            took = time.perf_counter_ns() - start
+            connection.send(None)
+            assert received == message
+        sender.join()
+    return took
+
+
+def connection_numbers(n):
+    return connection_ends(n, 12345678)
+
+
+def connection_bytes(n):
+    return connection_ends(n, b"x" * (1 << 20))
+
+
 WORKS = [
+    connection_numbers,
+    connection_bytes,
     hello,
     pool_map,
     pool_map_single,

@@ -4,6 +4,7 @@
 //! after the clock was read.
 
 mod arrays;
+mod connection;
 mod growth;
 mod map;
 mod memory;
@@ -48,6 +49,7 @@ pub(crate) static ALL: &[Work] = &[
     work(16, "skew", skew::skew),
     work(17, "growth", growth::growth),
     work(18, "memory", memory::memory),
+    work(19, "connection", connection::connection),
 ];
 
 /// By name or by number.

@@ -10,6 +10,7 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::sync::Arc;
+use std::thread::LocalKey;
 
 use super::Decoder;
 
@@ -38,6 +39,7 @@ struct Journey {
 
 thread_local! {
     static IS_READING: Cell<bool> = const { Cell::new(false) };
+    static IS_ABROAD: Cell<bool> = const { Cell::new(false) };
     static JOURNEY: RefCell<Option<Journey>> = const { RefCell::new(None) };
 }
 
@@ -86,6 +88,9 @@ fn recall(Journey { tag, passengers }: Journey) {
 /// The tag under which what is being written travels: 0 where its sender keeps it until it is read, else that of
 /// the one who has to see to it. `None` where it does not travel to another process of the program.
 pub(crate) fn tag() -> Option<u64> {
+    if IS_ABROAD.get() {
+        return None;
+    }
     JOURNEY.with_borrow(|journey| journey.as_ref().map(|journey| journey.tag))
 }
 
@@ -114,20 +119,41 @@ pub(crate) fn names_under(tag: u64, bytes: &[u8]) -> impl Iterator<Item = NamePa
 /// Reads what a process of the program has sent.
 #[inline]
 pub(super) fn reading<R>(read: impl FnOnce() -> R) -> R {
-    /// As it was before, also after a panic on the way.
-    struct Outer(bool);
-    impl Drop for Outer {
-        fn drop(&mut self) {
-            IS_READING.set(self.0);
-        }
-    }
-    let _outer = Outer(IS_READING.replace(true));
+    let _outer = Outer::set(&IS_READING, true);
     read()
 }
 
 /// Whether what is being read was sent by a process of the program.
 pub(crate) fn is_reading() -> bool {
-    IS_READING.get()
+    IS_READING.get() && !IS_ABROAD.get()
+}
+
+/// Writes or reads what crosses to or from another program, where names of ours mean nothing: handles refuse to be
+/// written and to be read.
+pub(crate) fn abroad<R>(cross: impl FnOnce() -> R) -> R {
+    let _outer = Outer::set(&IS_ABROAD, true);
+    cross()
+}
+
+/// What a flag was before; it is that again when this is dropped, also after a panic on the way.
+struct Outer {
+    flag: &'static LocalKey<Cell<bool>>,
+    value: bool,
+}
+
+impl Outer {
+    #[inline]
+    fn set(flag: &'static LocalKey<Cell<bool>>, value: bool) -> Self {
+        let value = flag.replace(value);
+        Self { flag, value }
+    }
+}
+
+impl Drop for Outer {
+    #[inline]
+    fn drop(&mut self) {
+        self.flag.set(self.value);
+    }
 }
 
 #[cfg(test)]

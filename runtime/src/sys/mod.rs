@@ -37,6 +37,8 @@ pub(crate) use pidfd::{
 };
 pub(crate) use poll::PollSet;
 pub(crate) use process::{Forked, OneThread, exit_now, parent_pid};
+#[cfg(unix)]
+pub(crate) use random::fill_random;
 pub(crate) use socket::Channel;
 pub(crate) use start::{Launched, Seat, StartError, image};
 pub(crate) use stdio::flush_stdio;

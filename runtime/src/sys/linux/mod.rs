@@ -16,6 +16,7 @@ pub(crate) mod clock;
 pub(crate) mod identity;
 pub(crate) mod pidfd;
 pub(crate) mod process;
+pub(crate) mod random;
 pub(crate) mod stdio;
 pub(crate) mod usage;
 

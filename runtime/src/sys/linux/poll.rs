@@ -16,6 +16,7 @@
 )]
 
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 use std::time::{Duration, Instant};
 
@@ -38,8 +39,17 @@ impl PollSet {
 
     /// Adds a descriptor, which must stay open until after the wait; gives the index to ask for it with.
     pub(crate) fn add(&mut self, fd: &Fd) -> usize {
+        self.add_raw(fd.raw())
+    }
+
+    /// As [`add`](Self::add), for a descriptor of the standard library's.
+    pub(crate) fn add_borrowed(&mut self, fd: BorrowedFd<'_>) -> usize {
+        self.add_raw(fd.as_raw_fd())
+    }
+
+    fn add_raw(&mut self, fd: i32) -> usize {
         self.entries.push(libc::pollfd {
-            fd: fd.raw(),
+            fd,
             events: libc::POLLIN,
             revents: 0,
         });

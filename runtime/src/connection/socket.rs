@@ -1,0 +1,155 @@
+//! The socket that a listener listens at, and its file if it has one.
+//!
+//! Invariants: it is only removed from the file system what is this socket's own, or what nobody listens at any more; by the
+//! process that made it alone, not by its forks.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::{fs, process};
+
+use super::address::Address;
+use super::key::random;
+use super::stream::Stream;
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    kind: Kind,
+    address: Address,
+    /// Removed when this is dropped.
+    _file: Option<File>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Unix(UnixListener),
+    Tcp(TcpListener),
+}
+
+/// The file of a socket, by what it is and who made it.
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    identity: (u64, u64),
+    maker: u32,
+}
+
+impl Socket {
+    pub(super) fn bind(address: &Address) -> io::Result<Self> {
+        let (kind, address, file) = match address {
+            Address::Unix(path) => {
+                let listener = bind_path(path)?;
+                let file = File::made(path)?;
+                (Kind::Unix(listener), address.clone(), Some(file))
+            }
+            Address::Abstract(name) => (Kind::Unix(bind_abstract(name)?), address.clone(), None),
+            Address::Tcp(wanted) => {
+                let listener = TcpListener::bind(wanted)?;
+                let found = Address::Tcp(listener.local_addr()?);
+                (Kind::Tcp(listener), found, None)
+            }
+        };
+        match &kind {
+            Kind::Unix(listener) => listener.set_nonblocking(true),
+            Kind::Tcp(listener) => listener.set_nonblocking(true),
+        }?;
+        Ok(Self {
+            kind,
+            address,
+            _file: file,
+        })
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The next who waits; of kind `WouldBlock` if there is nobody.
+    pub(super) fn accept(&self) -> io::Result<Stream> {
+        match &self.kind {
+            Kind::Unix(listener) => listener.accept().map(|(stream, _)| Stream::Unix(stream)),
+            Kind::Tcp(listener) => listener
+                .accept()
+                .and_then(|(stream, _)| Stream::of_tcp(stream)),
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.kind {
+            Kind::Unix(listener) => listener.as_fd(),
+            Kind::Tcp(listener) => listener.as_fd(),
+        }
+    }
+}
+
+impl File {
+    fn made(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            identity: identity(path)?,
+            maker: process::id(),
+        })
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        if self.maker == process::id() && identity(&self.path).is_ok_and(|it| it == self.identity) {
+            // An error means that somebody else was quicker.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+/// Where a file is in the way that a killed listener left behind, it is replaced.
+fn bind_path(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
+            remove_abandoned(path)?;
+            UnixListener::bind(path)
+        }
+        bound => bound,
+    }
+}
+
+/// Whether it is a socket's file, and nobody listens there.
+fn is_abandoned(path: &Path) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let is_refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    is_socket && UnixStream::connect(path).is_err_and(is_refused)
+}
+
+/// Another may replace it at the same time: so it is first taken aside, which one of them alone can do, and given back if it
+/// turns out to be the other's new one.
+fn remove_abandoned(path: &Path) -> io::Result<()> {
+    let number = u64::from_le_bytes(random().map_err(io::Error::other)?);
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{number:x}"));
+    match fs::rename(path, &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        moved => moved?,
+    }
+    if !is_abandoned(Path::new(&aside)) {
+        fs::hard_link(&aside, path)?;
+    }
+    fs::remove_file(&aside)
+}
+
+#[cfg(target_os = "linux")]
+fn bind_abstract(name: &str) -> io::Result<UnixListener> {
+    UnixListener::bind_addr(&super::stream::abstract_address(name)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bind_abstract(_name: &str) -> io::Result<UnixListener> {
+    Err(io::ErrorKind::Unsupported.into())
+}

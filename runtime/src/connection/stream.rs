@@ -1,0 +1,211 @@
+//! The sockets under connections: Unix and TCP as one, with deadlines.
+//!
+//! Responsible for: bytes that are read or written, or the error that the time is over. Not responsible for what they mean.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use super::address::Address;
+use super::error::ConnectionError;
+
+/// A connected socket.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+/// The same call on whichever it is.
+macro_rules! either {
+    ($stream:expr, $socket:ident => $call:expr) => {
+        match $stream {
+            Stream::Unix($socket) => $call,
+            Stream::Tcp($socket) => $call,
+        }
+    };
+}
+
+impl Stream {
+    pub(super) fn connect(address: &Address, deadline: Deadline) -> io::Result<Self> {
+        match address {
+            Address::Unix(path) => UnixStream::connect(path).map(Self::Unix),
+            Address::Abstract(name) => connect_abstract(name).map(Self::Unix),
+            Address::Tcp(address) => match deadline.left()? {
+                Some(left) => TcpStream::connect_timeout(address, left),
+                None => TcpStream::connect(address),
+            }
+            .and_then(Self::of_tcp),
+        }
+    }
+
+    /// A message goes at once, however small.
+    pub(super) fn of_tcp(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        Ok(Self::Tcp(stream))
+    }
+
+    pub(super) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        either!(self, socket => socket.set_nonblocking(nonblocking))
+    }
+
+    /// Reads what there is, at least one byte, or none at the end.
+    pub(super) fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        again_after_signals(|| either!(self, socket => (&mut &*socket).read(bytes)))
+    }
+
+    /// As [`read`](Self::read), waiting until `deadline` at the longest.
+    pub(super) fn read_until(&self, bytes: &mut [u8], deadline: Deadline) -> io::Result<usize> {
+        if let Some(left) = deadline.left()? {
+            either!(self, socket => socket.set_read_timeout(Some(left)))?;
+            let read = self.read(bytes);
+            either!(self, socket => socket.set_read_timeout(None))?;
+            return read;
+        }
+        self.read(bytes)
+    }
+
+    /// Writes some of the bytes, at least one.
+    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        again_after_signals(|| either!(self, socket => (&mut &*socket).write(bytes)))
+    }
+
+    /// Writes all pieces, waiting until `deadline` at the longest.
+    pub(super) fn write_all_until(
+        &self,
+        mut pieces: &mut [IoSlice<'_>],
+        deadline: Deadline,
+    ) -> io::Result<()> {
+        IoSlice::advance_slices(&mut pieces, 0);
+        while !pieces.is_empty() {
+            let left = deadline.left()?;
+            if left.is_some() {
+                either!(self, socket => socket.set_write_timeout(left))?;
+            }
+            let written = again_after_signals(
+                || either!(self, socket => (&mut &*socket).write_vectored(pieces)),
+            );
+            if left.is_some() {
+                either!(self, socket => socket.set_write_timeout(None))?;
+            }
+            IoSlice::advance_slices(&mut pieces, written?);
+        }
+        Ok(())
+    }
+
+    /// Tells the other end that this one is over, in both directions.
+    pub(super) fn shut_down(&self) {
+        // An error means that it is over already.
+        let _ = either!(self, socket => socket.shutdown(Shutdown::Both));
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        either!(self, socket => socket.as_fd())
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn connect_abstract(name: &str) -> io::Result<UnixStream> {
+    UnixStream::connect_addr(&abstract_address(name)?)
+}
+
+#[cfg(target_os = "linux")]
+pub(super) fn abstract_address(name: &str) -> io::Result<std::os::unix::net::SocketAddr> {
+    use std::os::linux::net::SocketAddrExt;
+
+    std::os::unix::net::SocketAddr::from_abstract_name(name)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn connect_abstract(_name: &str) -> io::Result<UnixStream> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+fn again_after_signals<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// Whether a deadline has passed: what sockets with a time limit say, and ours.
+pub(super) fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
+
+/// Whether it says that there is nobody at the other end any more.
+pub(super) fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected
+    )
+}
+
+/// What an error in the middle of a handshake means.
+pub(super) fn in_handshake(error: &io::Error) -> ConnectionError {
+    if is_timeout(error) {
+        ConnectionError::TimedOut
+    } else if is_end(error) {
+        ended_in_handshake()
+    } else {
+        ConnectionError::system("shake hands", error)
+    }
+}
+
+pub(super) fn ended_in_handshake() -> ConnectionError {
+    ConnectionError::protocol("the other end closed the connection before the handshake was over")
+}
+
+/// The moment until which something may take; none: without end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    pub(super) const NEVER: Self = Self(None);
+
+    /// A time beyond what the clock can hold is no limit.
+    pub(super) fn after(timeout: Option<Duration>) -> Self {
+        Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+    }
+
+    /// The time that is left, some of it.
+    ///
+    /// # Errors
+    ///
+    /// None is, of kind `TimedOut`.
+    pub(super) fn left(self) -> io::Result<Option<Duration>> {
+        let Some(at) = self.0 else { return Ok(None) };
+        let left = at.saturating_duration_since(Instant::now());
+        // A socket takes nought for no limit, and has no finer grain than this.
+        const GRAIN: Duration = Duration::from_micros(1);
+        if left < GRAIN {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(Some(left))
+    }
+
+    pub(super) fn has_passed(self) -> bool {
+        self.left().is_err()
+    }
+
+    pub(super) fn earlier(self, other: Self) -> Self {
+        Self(self.0.into_iter().chain(other.0).min())
+    }
+
+    /// How long to wait for it; nought once it has passed.
+    pub(super) fn wait(self) -> Option<Duration> {
+        self.0
+            .map(|at| at.saturating_duration_since(Instant::now()))
+    }
+}

@@ -1,0 +1,139 @@
+//! Where listeners are to be found: files of sockets, names without files, ports.
+
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::{env, fs, process};
+
+use super::*;
+use crate::ErrorKind;
+
+/// A folder of the test's own.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = env::temp_dir().join(format!("procession-{name}-{}", process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("socket")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_path_is_a_socket_while_there_is_a_listener_and_nothing_afterwards() {
+    let folder = Folder::new("path");
+    let listener = Listener::bind(folder.socket(), KEY).unwrap();
+    assert!(
+        fs::metadata(folder.socket())
+            .unwrap()
+            .file_type()
+            .is_socket()
+    );
+    serves(&listener);
+    drop(listener);
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 0);
+}
+
+#[test]
+fn what_a_killed_listener_left_behind_is_replaced() {
+    let folder = Folder::new("stale");
+    // Dropped without its file being removed, as by a kill.
+    drop(UnixListener::bind(folder.socket()).unwrap());
+    serves(&Listener::bind(folder.socket(), KEY).unwrap());
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 0);
+}
+
+#[test]
+fn a_living_listener_and_a_file_that_is_no_socket_are_left_alone() {
+    let folder = Folder::new("alive");
+    let listener = Listener::bind(folder.socket(), KEY).unwrap();
+    let error = Listener::bind(folder.socket(), KEY).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::System);
+    assert!(
+        error.to_string().contains("Address already in use"),
+        "{error}"
+    );
+    serves(&listener);
+    let file = folder.0.join("file");
+    fs::write(&file, "mine").unwrap();
+    assert!(Listener::bind(&file, KEY).is_err());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+}
+
+#[test]
+#[cfg(all(target_os = "linux", not(procession_unsupported)))]
+fn a_fork_that_drops_its_copy_leaves_the_file() {
+    let folder = Folder::new("fork");
+    let listener = Listener::bind(folder.socket(), KEY).unwrap();
+    let listener = std::cell::Cell::new(Some(listener));
+    crate::sys::testing::in_child(|| drop(listener.take())).succeeds();
+    serves(&listener.take().unwrap());
+}
+
+#[test]
+fn a_file_that_is_another_listeners_by_now_is_left_to_it() {
+    let folder = Folder::new("other");
+    let old = Listener::bind(folder.socket(), KEY).unwrap();
+    fs::remove_file(folder.socket()).unwrap();
+    let new = Listener::bind(folder.socket(), KEY).unwrap();
+    drop(old);
+    serves(&new);
+}
+
+#[test]
+fn of_many_that_replace_a_stale_file_at_once_one_listens_there() {
+    let folder = Folder::new("race");
+    for _ in 0..20 {
+        drop(UnixListener::bind(folder.socket()).unwrap());
+        let bound: Vec<_> = thread::scope(|scope| {
+            let bind = || Listener::bind(folder.socket(), KEY);
+            let threads = [(); 4].map(|()| scope.spawn(bind));
+            threads
+                .into_iter()
+                .filter_map(|thread| thread.join().unwrap().ok())
+                .collect()
+        });
+        assert_eq!(bound.len(), 1);
+        serves(&bound[0]);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_name_without_a_file_is_free_again_at_once() {
+    let name = format!("unix:@procession-test-{}", process::id());
+    for _ in 0..2 {
+        let listener = Listener::bind(name.as_str(), KEY).unwrap();
+        assert_eq!(listener.address().to_string(), name);
+        assert!(Listener::bind(name.as_str(), KEY).is_err());
+        serves(&listener);
+    }
+}
+
+#[test]
+fn a_listener_that_ends_ends_those_who_wait_for_it() {
+    let listener = listener();
+    thread::scope(|scope| {
+        let address = listener.address().clone();
+        let client = scope.spawn(move || Client::connect::<u8, u8>(&address, KEY));
+        // It has come, and it has not been let in.
+        while listener
+            .accept_timeout::<u64, u64>(Duration::ZERO)
+            .unwrap()
+            .is_none()
+            && !client.is_finished()
+        {}
+        drop(listener);
+        assert!(client.join().unwrap().is_err());
+    });
+}
