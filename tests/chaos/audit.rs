@@ -10,6 +10,7 @@ use procession::{Error, ErrorKind, JobError};
 use procession_tests::Scratch;
 
 use crate::faults::Faults;
+use crate::report::Report;
 use crate::work::{End, Errand, Ledger};
 
 /// On what terms an errand was sent.
@@ -43,14 +44,6 @@ pub(crate) struct Audit {
     n_squares: AtomicU64,
     entries: Mutex<Vec<Entry>>,
     lost: Mutex<BTreeMap<&'static str, u64>>,
-}
-
-/// What a round has come to.
-#[derive(Debug, Default)]
-pub(crate) struct Totals {
-    pub(crate) n_items: u64,
-    /// Items without their result, by what took it.
-    pub(crate) lost: BTreeMap<&'static str, u64>,
 }
 
 const TO_SIGNALS: &str = "to signals";
@@ -195,7 +188,7 @@ impl Audit {
     }
 
     /// When all processes of the round are gone: the ledger, and the sums.
-    pub(crate) fn finish(self, faults: &Faults) -> Totals {
+    pub(crate) fn finish(self, faults: Faults) -> Report {
         let mut runs = Ledger::read(&self.ledger());
         for entry in self.entries.into_inner().expect("no panic") {
             let n_runs = runs.remove(&entry.number).unwrap_or(0);
@@ -217,9 +210,10 @@ impl Audit {
                 "{n_lost} items were lost {what}, of which there were {n_faults}"
             );
         }
-        Totals {
+        Report {
             n_items: u64::from(self.next_number.into_inner()) + self.n_squares.into_inner(),
-            lost,
+            faults: faults.into_counts(),
+            lost: lost.into_iter().map(|(to, n)| (to.to_owned(), n)).collect(),
         }
     }
 }

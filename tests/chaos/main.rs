@@ -9,6 +9,9 @@
 //! - When a round is over, no process, zombie, descriptor or mapping is left that was not there before.
 //! - Nothing hangs.
 //!
+//! Pools of both start methods are drawn. Forks of the program need one of a single thread, which no test is, so a round of
+//! those is run by a program of its own, `fork_round`, which reports what it injected and what was lost.
+//!
 //! Out of the environment: `PROCESSION_CHAOS_SEED`; how long it goes on, `PROCESSION_CHAOS_FAULTS` or
 //! `PROCESSION_CHAOS_SECONDS`. The seed draws the shape of every round and the strikes; the moments at which these hit
 //! are the machine's affair, so a seed that failed may need a few rounds of its own to fail again.
@@ -18,17 +21,22 @@
 mod audit;
 mod faults;
 mod random;
+mod report;
 mod round;
 mod work;
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fmt::Display;
 use std::io::Write;
+use std::process::Command;
 use std::str::FromStr;
 use std::time::{Duration, Instant, SystemTime};
 
+use procession::StartMethod;
+use procession_tests::{Story, processes, wait_for};
+
 use random::Random;
+use report::Report;
 
 /// What a run without wishes injects.
 const N_FAULTS: u64 = 2000;
@@ -44,27 +52,69 @@ fn a_seeded_storm_loses_nothing_that_no_fault_explains() {
     let time = wished("PROCESSION_CHAOS_SECONDS").map(Duration::from_secs);
     say(&format!("PROCESSION_CHAOS_SEED={seed}"));
     let (started, mut random) = (Instant::now(), Random::new(seed));
-    let (mut n_rounds, mut n_items) = (0, 0);
-    let (mut faults, mut lost) = (BTreeMap::new(), BTreeMap::new());
-    while time.map_or(sum(&faults) < n_wanted, |time| started.elapsed() < time) {
+    let (mut n_rounds, mut n_of_forks) = (0, 0);
+    let mut report = Report::default();
+    while time.map_or(report.n_faults() < n_wanted, |time| {
+        started.elapsed() < time
+    }) {
         let name = format!("PROCESSION_CHAOS_SEED={seed}, round {n_rounds}");
         let named = Named(&name);
-        let (totals, injected) = round::run(random.next(), &name);
+        let of_round = random.next();
+        report.add(if random.percent(25) {
+            n_of_forks += 1;
+            run_with_forks(of_round, &name)
+        } else {
+            round::run(of_round, &name, StartMethod::ForkServer)
+        });
         drop(named);
         n_rounds += 1;
-        n_items += totals.n_items;
-        add(&mut faults, injected.into_counts());
-        add(&mut lost, totals.lost);
     }
     let seconds = started.elapsed().as_secs();
     say(&format!(
-        "{n_rounds} rounds in {seconds} s, {n_items} items\n\
+        "{n_rounds} rounds in {seconds} s, {n_of_forks} of them with forks of the program, {} items\n\
          {} faults: {}\n{} items without their result: {}\nunexplained: 0",
-        sum(&faults),
-        list(&faults),
-        sum(&lost),
-        list(&lost)
+        report.n_items,
+        report.n_faults(),
+        list(&report.faults),
+        report.lost.values().sum::<u64>(),
+        list(&report.lost)
     ));
+}
+
+/// A round in a program of its own, of which nobody may be left when it has ended.
+///
+/// # Panics
+///
+/// When a promise is broken.
+fn run_with_forks(seed: u64, name: &str) -> Report {
+    let variable = format!("PROCESSION_CHAOS_ROUND_OF_{}", std::process::id());
+    let story = Story::of(
+        Command::new(env!("CARGO_BIN_EXE_fork_round"))
+            .args([&seed.to_string(), name])
+            .env(&variable, "1"),
+    );
+    let report = story.success().parse().expect("a report");
+    wait_for("the end of all that a round had", || {
+        processes::started_with(&format!("{variable}=1")).is_empty()
+    });
+    report
+}
+
+/// The sums of many rounds.
+impl Report {
+    fn add(&mut self, other: Self) {
+        self.n_items += other.n_items;
+        for (kind, n) in other.faults {
+            *self.faults.entry(kind).or_default() += n;
+        }
+        for (to, n) in other.lost {
+            *self.lost.entry(to).or_default() += n;
+        }
+    }
+
+    fn n_faults(&self) -> u64 {
+        self.faults.values().sum()
+    }
 }
 
 /// A number out of the environment.
@@ -95,17 +145,7 @@ impl Drop for Named<'_> {
     }
 }
 
-fn add<K: Ord>(sums: &mut BTreeMap<K, u64>, more: BTreeMap<K, u64>) {
-    for (kind, n) in more {
-        *sums.entry(kind).or_default() += n;
-    }
-}
-
-fn sum<K>(counts: &BTreeMap<K, u64>) -> u64 {
-    counts.values().sum()
-}
-
-fn list<K: Display>(counts: &BTreeMap<K, u64>) -> String {
+fn list(counts: &BTreeMap<String, u64>) -> String {
     let parts = counts.iter().map(|(kind, n)| format!("{kind} {n}"));
     parts.collect::<Vec<_>>().join(", ")
 }

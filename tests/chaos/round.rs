@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::sleep;
 use std::time::Duration;
 
-use procession::{ErrorKind, JobError, JobHandle, Pool, job, pool_map, spawn};
-use procession_tests::processes::Signal;
-use procession_tests::{begin_as, supervisor_pid, wait_for};
+use procession::{ErrorKind, JobError, JobHandle, Pool, StartMethod, job, pool_map, spawn};
+use procession_tests::processes::{self, Signal};
+use procession_tests::{begin_as, begin_unwatched, wait_for};
 
-use crate::audit::{Audit, Terms, Totals};
+use crate::audit::{Audit, Terms};
 use crate::faults::{Faults, TIME_LIMIT, Weather, strike};
 use crate::random::Random;
+use crate::report::Report;
 use crate::work::{End, Errand, digest, square, stretch};
 
 /// So many tries that no storm uses them up.
@@ -19,6 +20,7 @@ const FOR_EVER: u32 = 1_000_000;
 
 #[derive(Clone, Copy, Debug)]
 struct Shape {
+    start_method: StartMethod,
     n_workers: usize,
     n_threads: u64,
     has_time_limit: bool,
@@ -40,10 +42,11 @@ enum Ending {
 }
 
 impl Shape {
-    fn draw(random: &mut Random) -> Self {
+    fn draw(random: &mut Random, start_method: StartMethod) -> Self {
         let has_time_limit = random.percent(30);
         let mean_pause = Duration::from_micros(random.pick(&[300, 1000, 3000, 6000]));
         Self {
+            start_method,
             n_workers: random.pick(&[1, 2, 2, 3, 4, 8]),
             n_threads: 1 + random.below(3),
             has_time_limit,
@@ -75,16 +78,20 @@ impl Shape {
     }
 }
 
-/// Runs a round; what it has come to and what was injected.
+/// Runs a round; what was injected, and what it has come to. With [`StartMethod::Fork`] it needs a program of one thread.
 ///
 /// # Panics
 ///
 /// When a promise is broken.
-pub(crate) fn run(seed: u64, name: &str) -> (Totals, Faults) {
+pub(crate) fn run(seed: u64, name: &str, start_method: StartMethod) -> Report {
     let random = &mut Random::new(seed);
-    let shape = Shape::draw(random);
+    let shape = Shape::draw(random, start_method);
     let name = format!("{name}, {shape:?}");
-    let test = begin_as(&name);
+    let test = match start_method {
+        // Whoever has started this program watches it.
+        StartMethod::Fork => begin_unwatched(),
+        _ => begin_as(&name),
+    };
     let faults = Faults::default();
     let round = Round {
         shape,
@@ -94,8 +101,8 @@ pub(crate) fn run(seed: u64, name: &str) -> (Totals, Faults) {
     round.play(random);
     // Before the ledger is read: whoever could write it is gone.
     drop(test);
-    let totals = round.audit.finish(&faults);
-    (totals, faults)
+    let audit = round.audit;
+    audit.finish(faults)
 }
 
 struct Round<'a> {
@@ -108,6 +115,7 @@ impl Round<'_> {
     fn play(&self, random: &mut Random) {
         let mut builder = Pool::builder()
             .workers(self.shape.n_workers)
+            .start_method(self.shape.start_method)
             .retries(self.shape.retries)
             .name("chaos");
         if self.shape.has_time_limit {
@@ -117,7 +125,7 @@ impl Round<'_> {
             builder = builder.max_jobs_per_worker(max_jobs);
         }
         let pool = builder.build().expect("nothing has happened yet");
-        let supervisor = supervisor_pid();
+        let supervisor = processes::parent_of(pool.pids()[0]).expect("a worker");
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let mut strikers = random.fork();
@@ -143,6 +151,12 @@ impl Round<'_> {
                 drop(over);
             }
         });
+        if self.shape.start_method == StartMethod::Fork {
+            // It has this pool alone.
+            wait_for("the end of the pool's supervisor", || {
+                !processes::is_alive(supervisor)
+            });
+        }
     }
 
     /// Every worker that died has been replaced, unless the pool says why it cannot be.

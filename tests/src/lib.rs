@@ -39,7 +39,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 #[derive(Debug)]
 pub struct Test {
     before: Belongings,
-    watchdog: Watchdog,
+    watchdog: Option<Watchdog>,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -54,8 +54,17 @@ pub fn begin_as(name: &str) -> Test {
     let watchdog = Watchdog::start(name, PATIENCE);
     Test {
         before: Belongings::settled(),
-        watchdog,
+        watchdog: Some(watchdog),
         _turn: turn,
+    }
+}
+
+/// As [`begin`], in a program of one thread that is to have no other yet, and that somebody else watches.
+pub fn begin_unwatched() -> Test {
+    Test {
+        _turn: ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner),
+        watchdog: None,
+        before: Belongings::settled(),
     }
 }
 
@@ -66,7 +75,7 @@ pub fn begin_with_default_pool() -> Test {
     procession::pool_map!(nothing, [()]).expect("a default pool");
     Test {
         before: Belongings::settled(),
-        watchdog,
+        watchdog: Some(watchdog),
         _turn: turn,
     }
 }
@@ -82,7 +91,7 @@ impl Drop for Test {
             std::thread::sleep(Duration::from_millis(5));
             after = Belongings::now();
         }
-        self.watchdog.stop();
+        self.watchdog.iter_mut().for_each(Watchdog::stop);
         assert!(
             after.is_within(&self.before),
             "the test left something.\nbefore: {:#?}\nafter: {after:#?}",

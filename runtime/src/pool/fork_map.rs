@@ -55,8 +55,8 @@ use crate::worker::{Chunk, Closure};
 /// It changes in its own copy: what the closure writes, through a `Cell`, a `Mutex` or a `static`, the caller does not see, nor do
 /// other workers, while the next item on the same worker may. What is to be seen by all lies in a [`Value`](crate::Value),
 /// an [`Array`](crate::Array) or another handle; these are shared as ever. A guard that the caller holds meanwhile stays the
-/// caller's: a copy of it in a worker unlocks nothing, and a worker that wants the same lock waits until the caller lets go,
-/// which it does not before the map is over.
+/// caller's: a copy of it in a worker unlocks nothing. Let go of it before the call if the closure wants the same lock: the
+/// worker would wait for the caller, and the caller for the worker.
 ///
 /// # Who drops what
 ///
