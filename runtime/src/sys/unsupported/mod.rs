@@ -335,6 +335,8 @@ pub(crate) mod identity {
 }
 
 pub(crate) mod process {
+    use std::time::Duration;
+
     use super::{io, unsupported};
 
     #[derive(Debug)]
@@ -363,6 +365,10 @@ pub(crate) mod process {
     }
 
     pub(crate) fn kill_self() {}
+
+    pub(crate) fn kill_after(_after: Duration) -> io::Result<()> {
+        unsupported()
+    }
 
     pub(crate) fn parent_pid() -> u32 {
         0
