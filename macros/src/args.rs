@@ -8,8 +8,7 @@ use syn::{LitInt, LitStr, Token};
 use crate::duration;
 use crate::errors::Errors;
 
-const EXPECTED: &str =
-    r#"expected `timeout = "2s"`, `retries = 1`, `name = "…"`, `crate = path` or `type = Name`"#;
+const EXPECTED: &str = r#"expected `timeout = "2s"`, `retries = 1`, `name = "…"`, `crate = path`, `type = Name`, `state` or `initializer`"#;
 
 /// What the attribute said; `None` where it is silent.
 #[derive(Default)]
@@ -19,6 +18,9 @@ pub(crate) struct Arguments {
     pub(crate) name: Option<LitStr>,
     pub(crate) krate: Option<syn::Path>,
     pub(crate) type_name: Option<Ident>,
+    /// The words themselves, each where it stands.
+    pub(crate) state: Option<Ident>,
+    pub(crate) initializer: Option<Ident>,
 }
 
 /// Reads every argument, also those after a wrong one.
@@ -38,6 +40,14 @@ impl Arguments {
         let key = input
             .call(Ident::parse_any)
             .map_err(|error| syn::Error::new(error.span(), EXPECTED))?;
+        if let Some(place) = self.word(&key) {
+            if !input.is_empty() {
+                input.parse::<TokenStream>()?;
+                let message = format!("`{key}` stands alone, without a value");
+                return Err(syn::Error::new(key.span(), message));
+            }
+            return once(&key, place, key.clone());
+        }
         let known = ["timeout", "retries", "name", "crate", "type"]
             .iter()
             .any(|name| key == name);
@@ -58,6 +68,19 @@ impl Arguments {
             "name" => once(&key, &mut self.name, name(input)?),
             "crate" => once(&key, &mut self.krate, krate(input)?),
             _ => once(&key, &mut self.type_name, type_name(input)?),
+        }
+    }
+}
+
+impl Arguments {
+    /// The place of an argument that is one word.
+    fn word(&mut self, key: &Ident) -> Option<&mut Option<Ident>> {
+        if key == "state" {
+            Some(&mut self.state)
+        } else if key == "initializer" {
+            Some(&mut self.initializer)
+        } else {
+            None
         }
     }
 }
@@ -179,6 +202,8 @@ mod tests {
             name: None,
             krate: None,
             type_name: None,
+            state: None,
+            initializer: None,
         } = accepted(quote!())
         else {
             panic!("something was set");
@@ -198,6 +223,23 @@ mod tests {
             quote!(crate::deps::procession).to_string()
         );
         assert_eq!(arguments.type_name.unwrap(), "HashJob");
+    }
+
+    #[test]
+    fn a_word_stands_alone() {
+        let arguments = accepted(quote!(state, initializer));
+        assert!(arguments.state.is_some() && arguments.initializer.is_some());
+        assert_eq!(
+            refused(quote!(state = Db, initializer(open), state)),
+            [
+                "`state` stands alone, without a value",
+                "`initializer` stands alone, without a value"
+            ]
+        );
+        assert_eq!(
+            refused(quote!(state, state)),
+            ["`state` is given twice: keep one"]
+        );
     }
 
     #[test]

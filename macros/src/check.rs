@@ -11,16 +11,17 @@ use syn::{
 
 use crate::errors::Errors;
 use crate::model::{Passing, passing};
+use crate::role::Role;
 
 /// Adds every mistake in `signature` to `errors`.
-pub(crate) fn check(signature: &Signature, errors: &mut Errors) {
+pub(crate) fn check(signature: &Signature, role: Role, errors: &mut Errors) {
     runs_to_its_end(signature, errors);
     is_safe_to_call(signature, errors);
     is_no_method(signature, errors);
     is_not_variadic(signature, errors);
     lifetimes_are_unbounded(signature, errors);
     parameters_are_unconditional(signature, errors);
-    parameters_can_travel(signature, errors);
+    parameters_can_travel(signature, role, errors);
     result_is_owned(signature, errors);
 }
 
@@ -115,18 +116,25 @@ fn parameters_are_unconditional(signature: &Signature, errors: &mut Errors) {
     }
 }
 
-fn parameters_can_travel(signature: &Signature, errors: &mut Errors) {
-    for parameter in &signature.inputs {
+fn parameters_can_travel(signature: &Signature, role: Role, errors: &mut Errors) {
+    for (place, parameter) in signature.inputs.iter().enumerate() {
         let FnArg::Typed(parameter) = parameter else {
             continue;
         };
         match passing(&parameter.ty) {
+            // What is lent may be of any type that lives long enough, which is the compiler's to say.
+            Passing::ByReference(reference, target)
+                if place < role.n_lent() && reference.mutability.is_some() =>
+            {
+                Borrowed::in_state(errors).visit_type(target);
+            }
             Passing::ByValue(ty) => Borrowed::in_parameter(errors).visit_type(ty),
             Passing::ByReference(reference, target) => {
                 if reference.mutability.is_some() {
                     errors.refuse(
                         reference,
-                        "a job cannot take `&mut`: the worker has a copy, and changes to it never come back; take the value and return the changed one",
+                        "a job cannot take `&mut`: the worker has a copy, and changes to it never come back; take the value and return the changed one; \
+                            what a worker keeps between jobs is borrowed under `#[process_job(state)]`",
                     );
                 } else if let Some(lifetime) = reference
                     .lifetime
@@ -198,6 +206,14 @@ impl<'e> Borrowed<'e> {
         }
     }
 
+    fn in_state(errors: &'e mut Errors) -> Self {
+        Self {
+            errors,
+            borrowed: "a state must be owned: the worker keeps it from one job to the next; own what is inside it",
+            impl_trait: "a state cannot be `impl Trait`: name the type that the initializer returns",
+        }
+    }
+
     fn in_result(errors: &'e mut Errors) -> Self {
         Self {
             errors,
@@ -241,8 +257,23 @@ mod tests {
 
     fn messages(signature: TokenStream) -> Vec<String> {
         let mut errors = Errors::default();
-        check(&syn::parse2(signature).unwrap(), &mut errors);
+        check(&syn::parse2(signature).unwrap(), Role::Job, &mut errors);
         errors.messages()
+    }
+
+    #[test]
+    fn only_the_first_parameter_is_lent() {
+        let mut errors = Errors::default();
+        let signature = quote!(fn f(db: &mut Db<&str>, x: &mut u8));
+        check(
+            &syn::parse2(signature).unwrap(),
+            Role::Borrower,
+            &mut errors,
+        );
+        let messages = errors.messages();
+        assert_eq!(messages.len(), 2, "{messages:#?}");
+        assert!(messages[0].starts_with("a state must be owned"));
+        assert!(messages[1].starts_with("a job cannot take `&mut`"));
     }
 
     #[track_caller]

@@ -11,6 +11,7 @@ use syn::{GenericParam, Type};
 use crate::call::at;
 use crate::errors::Errors;
 use crate::model::{JobModel, Parameter};
+use crate::role::Role;
 use crate::{args, check, item};
 
 /// The whole of `#[process_job]`: the user's item, and after it either the job or the mistakes.
@@ -18,11 +19,13 @@ pub(crate) fn process_job(arguments: TokenStream, tokens: TokenStream) -> TokenS
     let mut errors = Errors::default();
     let arguments = args::parse(arguments, &mut errors);
     let function = item::parse(tokens.clone(), &mut errors);
+    let role = Role::new(&arguments, &mut errors);
     if let Some(function) = &function {
-        check::check(&function.signature, &mut errors);
+        check::check(&function.signature, role, &mut errors);
+        role.check(&arguments, &function.signature, &mut errors);
     }
     let addition = match function {
-        Some(function) if errors.is_empty() => expand(&JobModel::new(arguments, function)),
+        Some(function) if errors.is_empty() => expand(&JobModel::new(arguments, role, function)),
         _ => errors.into_items(),
     };
     quote!(#tokens #addition)
@@ -73,7 +76,6 @@ fn job_impl(job: &JobModel) -> TokenStream {
         type_name,
         name,
         generics,
-        output,
         door,
         ..
     } = job;
@@ -88,31 +90,61 @@ fn job_impl(job: &JobModel) -> TokenStream {
                 Parameter::ByReference(ty) => Some(quote!(#lender: #door::Lend<#ty>)),
             });
     let item = item(job, &lenders);
-    let defaults = defaults(job);
-    let types = job.parameters.iter().map(Parameter::target);
     let demands = demands(job);
-    // In the result's place, since a private type is reported there.
-    let output_type = quote_spanned!(at(output.span())=> type Output = #output;);
+    let (implemented, facts) = match job.role {
+        Role::Job | Role::Borrower => (quote!(Job<#item>), job_facts(job)),
+        Role::Initializer => (
+            quote!(Initializer<#item, #door::Marked>),
+            initializer_facts(job),
+        ),
+    };
     let encode = encode(job, &lenders);
     let call = call(job);
     let allow_deprecated = (!job.deprecated.is_empty()).then(|| quote!(#[allow(deprecated)]));
     quote! {
         #[automatically_derived]
         #allow_deprecated
-        impl<#(#generics,)* #(#lender_parameters),*> #door::Job<#item> for #type_name<#(#arguments),*> #demands {
-            #output_type
+        impl<#(#generics,)* #(#lender_parameters),*> #door::#implemented for #type_name<#(#arguments),*> #demands {
             const NAME: &'static ::core::primitive::str = #name;
-            const DEFAULTS: #door::Defaults = #defaults;
-            fn fixed_input() -> ::core::option::Option<::core::primitive::usize> {
-                #door::total_size([#(#door::fixed_size::<#types>()),*])
-            }
+            #facts
             #encode
             #call
         }
     }
 }
 
-/// The function's own where clause, and that each parameter can travel.
+fn job_facts(job: &JobModel) -> TokenStream {
+    let JobModel { output, door, .. } = job;
+    // In the result's place, since a private type is reported there.
+    let output_type = quote_spanned!(at(output.span())=> type Output = #output;);
+    let state_type = match &job.state {
+        Some(state) => quote_spanned!(at(state.span())=> type State = #state;),
+        None => quote!(
+            type State = ();
+        ),
+    };
+    let defaults = defaults(job);
+    let types = job.parameters.iter().map(Parameter::target);
+    quote! {
+        #output_type
+        #state_type
+        const DEFAULTS: #door::Defaults = #defaults;
+        fn fixed_input() -> ::core::option::Option<::core::primitive::usize> {
+            #door::total_size([#(#door::fixed_size::<#types>()),*])
+        }
+    }
+}
+
+fn initializer_facts(job: &JobModel) -> TokenStream {
+    let JobModel { output, door, .. } = job;
+    let state = match job.is_fallible() {
+        true => quote_spanned!(at(output.span())=> <#output as #door::Fallible>::Made),
+        false => quote!(#output),
+    };
+    quote_spanned!(at(output.span())=> type State = #state;)
+}
+
+/// The function's own where clause, that each parameter can travel, and that the error of an initializer can be shown.
 ///
 /// Demanded here and nowhere else: the bodies take it as given, so a type that cannot travel is one mistake, shown
 /// where the type stands.
@@ -127,7 +159,9 @@ fn demands(job: &JobModel) -> TokenStream {
         .parameters
         .iter()
         .map(|parameter| demand(parameter.target(), passing(parameter, door)));
-    let demands: Vec<TokenStream> = own.chain(parameters).collect();
+    let fallible = (job.role == Role::Initializer && job.is_fallible())
+        .then(|| demand(&job.output, quote!(#door::Fallible)));
+    let demands: Vec<TokenStream> = own.chain(parameters).chain(fallible).collect();
     if demands.is_empty() {
         return TokenStream::new();
     }
@@ -240,12 +274,37 @@ fn call(job: &JobModel) -> TokenStream {
     let arguments = job.generic_arguments();
     // With the arguments of the type written out, also those that no parameter mentions are known.
     let turbofish = (!job.generics.is_empty()).then(|| quote!(::<#(#arguments),*>));
-    let result = quote!(#function #turbofish (#(#passed),*));
+    let state = local("state");
+    let lent = job.state.as_ref().map(|_| quote!(#state,));
+    let result = quote!(#function #turbofish (#lent #(#passed),*));
+    let body = quote! {
+        #(#steps)*
+        #door::Decoder::finish(#from)?;
+    };
+    if job.role == Role::Initializer {
+        let output = &job.output;
+        let result = match job.is_fallible() {
+            true => quote!(<#output as #door::Fallible>::made(#result)),
+            false => quote!(::core::result::Result::Ok(#result)),
+        };
+        return quote! {
+            fn call(#from: &mut #door::Decoder<'_>) -> ::core::result::Result<#door::Made<Self::State>, #door::CodecError> {
+                #body
+                ::core::result::Result::Ok(#result)
+            }
+        };
+    }
+    let state = match job.state {
+        Some(_) => quote!(#state),
+        None => quote!(_),
+    };
     quote! {
         #[inline]
-        fn call(#from: &mut #door::Decoder<'_>) -> ::core::result::Result<Self::Output, #door::CodecError> {
-            #(#steps)*
-            #door::Decoder::finish(#from)?;
+        fn call(
+            #state: &mut Self::State,
+            #from: &mut #door::Decoder<'_>,
+        ) -> ::core::result::Result<Self::Output, #door::CodecError> {
+            #body
             ::core::result::Result::Ok(#result)
         }
     }

@@ -17,6 +17,7 @@ mod duration;
 mod expand;
 mod item;
 mod model;
+mod role;
 
 // The call macros: parse, expand.
 mod call;

@@ -13,6 +13,7 @@ use syn::{
 use crate::args::Arguments;
 use crate::item::JobFunction;
 use crate::path;
+use crate::role::Role;
 
 /// A job, ready to be written down.
 pub(crate) struct JobModel {
@@ -26,6 +27,10 @@ pub(crate) struct JobModel {
     /// Type and const parameters. The function's lifetimes are left behind: nothing in the expansion borrows by them.
     pub(crate) generics: Vec<GenericParam>,
     pub(crate) where_clause: Option<WhereClause>,
+    pub(crate) role: Role,
+    /// What a [`Role::Borrower`] borrows.
+    pub(crate) state: Option<Type>,
+    /// The caller's.
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) output: Type,
     pub(crate) timeout_nanos: Option<u64>,
@@ -75,7 +80,7 @@ fn bare(ty: &Type) -> &Type {
 }
 
 impl JobModel {
-    pub(crate) fn new(arguments: Arguments, function: JobFunction) -> Self {
+    pub(crate) fn new(arguments: Arguments, role: Role, function: JobFunction) -> Self {
         let JobFunction {
             attributes,
             visibility,
@@ -88,6 +93,11 @@ impl JobModel {
             output,
             ..
         } = signature;
+        let (lent, sent): (Vec<_>, Vec<_>) = inputs
+            .iter()
+            .filter_map(parameter)
+            .enumerate()
+            .partition(|(place, _)| *place < role.n_lent());
         Self {
             visibility,
             deprecated: attributes
@@ -105,7 +115,12 @@ impl JobModel {
                 .filter(|parameter| !matches!(parameter, GenericParam::Lifetime(_)))
                 .collect(),
             where_clause: generics.where_clause,
-            parameters: inputs.iter().filter_map(parameter).collect(),
+            role,
+            state: lent
+                .into_iter()
+                .map(|(_, parameter)| parameter.target().clone())
+                .next(),
+            parameters: sent.into_iter().map(|(_, parameter)| parameter).collect(),
             output: match output {
                 ReturnType::Default => syn::parse_quote!(()),
                 ReturnType::Type(_, ty) => *ty,
@@ -113,6 +128,18 @@ impl JobModel {
             timeout_nanos: arguments.timeout_nanos,
             retries: arguments.retries,
             door: path::door(arguments.krate.as_ref()),
+        }
+    }
+
+    /// Whether the result is written as a `Result`, by whatever path.
+    pub(crate) fn is_fallible(&self) -> bool {
+        match bare(&self.output) {
+            Type::Path(path) => path
+                .path
+                .segments
+                .last()
+                .is_some_and(|last| last.ident == "Result"),
+            _ => false,
         }
     }
 

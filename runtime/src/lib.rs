@@ -61,7 +61,7 @@
 //!   program and the supervisor survive, nothing hangs, and the next pool is clean.
 //! - A format: what travels is between two copies of one binary, and changes with any version.
 //! - Statics that `main` filled are not there in a worker of the default [`StartMethod`]: use an
-//!   [initializer](PoolBuilder::initializer), an argument, or [`fork_map`].
+//!   [initializer](PoolBuilder::initializer), whose result jobs can borrow, an argument, or [`fork_map`].
 //! - Where the program is PID 1 or a subreaper, its supervisor comes back to it as a child.
 //! - While the supervisor is stopped (SIGSTOP), time-outs are not kept and the program's death is not noticed.
 //! - A job that changes its user or capabilities loses its tie to the supervisor's death, see `PR_SET_PDEATHSIG` in
@@ -110,6 +110,7 @@ mod memory;
 mod pool;
 mod process;
 mod queue;
+mod relatives;
 pub mod shared;
 mod supervisor;
 pub mod sync;
@@ -117,7 +118,7 @@ mod sys;
 mod worker;
 
 pub use error::{Error, ErrorKind, JobError};
-pub use job::Job;
+pub use job::{Initializer, Job};
 pub use pool::{
     JobHandle, MapOptions, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats, fork_map,
     fork_map_each,
@@ -126,6 +127,7 @@ pub use process::Process;
 #[doc = include_str!("process_job.md")]
 pub use procession_macros::process_job;
 pub use queue::{Queue, QueueError, QueueIter};
+pub use relatives::{ProcessInfo, active_children, current_process, parent_process};
 pub use shared::{
     Array, ArrayChunk, ArrayGuard, Atomic, LockError, Shareable, SharedSlice, Value, ValueGuard,
 };
@@ -135,7 +137,7 @@ pub use sync::{
     SemaphoreGuard,
 };
 pub use sys::start::init;
-pub use worker::job_index;
+pub use worker::{job_index, worker_index};
 
 /// Starts the supervisor now instead of at first use.
 ///
@@ -169,7 +171,7 @@ pub mod __private {
         CodecError, Decoder, Encoder, HeldSlice, HeldValue, Lend, Lent, Portable, fixed_size,
         total_size,
     };
-    pub use crate::job::{Defaults, Job};
+    pub use crate::job::{Defaults, Fallible, Initializer, Job, Made, Marked, OfJob};
     pub use crate::pool::MapOptions;
     pub use crate::shared::Shareable;
     pub use crate::worker::Chunk;

@@ -13,6 +13,7 @@ use crate::dispatch::{Dispatch, Mailbox, Plan};
 use crate::error::{Error, JobError};
 use crate::job::{Job, encode_call, see_off};
 use crate::pool::CallTerms;
+use crate::relatives;
 use crate::supervisor::{Link, Request, Terms};
 use crate::sys::{self, Confinement};
 
@@ -32,7 +33,7 @@ use crate::sys::{self, Confinement};
 /// # Ok::<(), procession::Error>(())
 /// ```
 pub struct Process<R> {
-    dispatch: Dispatch,
+    dispatch: Arc<Dispatch>,
     mailbox: Arc<Mailbox>,
     job: &'static str,
     result: PhantomData<fn() -> R>,
@@ -62,12 +63,15 @@ pub(crate) fn spawn<J: Job<Item>, Item>(args: Item) -> Result<Process<J::Output>
         name: J::NAME,
         confinement: &Confinement::default(),
         initializer_args: &[],
-        initializer_keeps: Vec::new(),
+        finalizer_args: &[],
+        keeps: Vec::new(),
     };
     let dispatch = Link::with_program(encoder.passengers(), |link| {
         Dispatch::make(link, &plan, Some(&task))
     })?;
     see_off(encoder.take_passengers(), args);
+    let dispatch = Arc::new(dispatch);
+    relatives::note_crew(&dispatch);
     Ok(Process {
         dispatch,
         mailbox,
@@ -257,6 +261,7 @@ impl<R> Process<R> {
     pub fn detach(self) {
         self.dispatch.keep_passengers();
         self.dispatch.forget();
+        relatives::note_detached(Arc::clone(&self.dispatch));
     }
 }
 

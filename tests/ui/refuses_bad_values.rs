@@ -21,7 +21,7 @@ fn negative() {}
 fn others() {}
 
 #[procession::process_job(timeout)]
-//~^ own at `timeout`: `timeout` needs a value: expected `timeout = "2s"`, `retries = 1`, `name = "…"`, `crate = path` or `type = Name`
+//~^ own at `timeout`: `timeout` needs a value: expected `timeout = "2s"`, `retries = 1`, `name = "…"`, `crate = path`, `type = Name`, `state` or `initializer`
 fn nothing() {}
 
 fn main() {}

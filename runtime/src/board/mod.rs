@@ -51,7 +51,7 @@ pub(crate) use finished::Finished;
 pub(crate) use layout::{ALIGN, Layout, MAX_WORKERS, Span, round_up};
 pub(crate) use order::Order;
 pub(crate) use queue::{Line, Queue, QueueEnds};
-pub(crate) use record::{Phase, Text, WorkerRecord};
+pub(crate) use record::{Phase, TIME_UP, Text, WorkerRecord};
 pub(crate) use region::{Log, LogEnds, is_block_of};
 pub(crate) use room::{Cell, Fault, FaultKind, Room};
 pub(crate) use task::{MAX_ITEMS, Progress, State, TaskId, TaskIndex, TaskRow, Try, WorkerIndex};

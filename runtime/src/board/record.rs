@@ -3,7 +3,8 @@
 //! | fields | written by | if the worker is dead |
 //! |---|---|---|
 //! | `current`, `phase`, counters, `log`, `words` | the worker | the supervisor reads them once, then starts the next incarnation |
-//! | `pid`, `restarts`, `exit_status`, `ended`, `cpu_nanos`, `private_memory` | the supervisor | - |
+//! | `finishing.since` | the worker, before its finalizer | the supervisor tells by it whether the time was up |
+//! | `pid`, `restarts`, `exit_status`, `ended`, `cpu_nanos`, `private_memory`, the rest of `finishing` | the supervisor | - |
 //! | `bell` | whoever has work | rung in vain |
 //!
 //! `current` is written *before* the claim, so that a task held by a worker is always the one it names.
@@ -25,6 +26,8 @@ pub(crate) enum Phase {
     Leaving = 2,
     /// Could not set up; its last words say why.
     Failed = 3,
+    /// About to leave: runs its finalizer, drops its state.
+    Finishing = 4,
 }
 
 /// What the supervisor needs to know of a worker, and the program may ask.
@@ -45,8 +48,24 @@ pub(crate) struct WorkerRecord {
     /// Of all incarnations, as of the last time the program asked.
     pub(crate) cpu_nanos: AtomicU64,
     pub(crate) private_memory: AtomicU64,
-    pub(crate) words: Text<7680>,
+    pub(crate) finishing: Finishing,
+    pub(crate) words: Text<7616>,
 }
+
+/// How the ends of workers went that were to be in order.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Finishing {
+    /// On the monotonic clock, of the present worker.
+    pub(crate) since: AtomicU64,
+    /// How many died in their finalizer.
+    pub(crate) deaths: AtomicU32,
+    /// The raw status of the last of these, or [`TIME_UP`].
+    pub(crate) last_status: AtomicU32,
+}
+
+/// Stands for the status of a worker that was killed because its time to finish was over.
+pub(crate) const TIME_UP: u32 = u32::MAX;
 
 const NO_TASK: u64 = u64::MAX;
 
@@ -81,6 +100,7 @@ impl WorkerRecord {
             0 => Phase::Starting,
             2 => Phase::Leaving,
             3 => Phase::Failed,
+            4 => Phase::Finishing,
             _ => Phase::Ready,
         }
     }

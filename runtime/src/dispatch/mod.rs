@@ -38,6 +38,7 @@ pub(crate) use task::{NewTask, Refused};
 use crate::board::{self, ALIGN, Board, Layout, Order, Ordering, Span, TaskId, round_up};
 use crate::codec::Passengers;
 use crate::error::{Error, ErrorKind};
+use crate::relatives::{ProcessInfo, current_process, long_name};
 use crate::supervisor::{Ending, Link, Request, SUPERVISOR_GONE, Terms, WorkerLimits, lock};
 use crate::sys::{self, Confinement, Context};
 
@@ -54,8 +55,10 @@ pub(crate) struct Dispatch {
     crew: u64,
     limits: WorkerLimits,
     tags: u64,
-    /// What the initializer's arguments name: the next worker reads them again.
-    _initializer_keeps: Passengers,
+    /// What the arguments of initializer and finalizer name: the next worker reads them again.
+    _keeps: Passengers,
+    name: String,
+    is_one_shot: bool,
     desk: Mutex<Desk>,
     stopped: AtomicBool,
 }
@@ -69,8 +72,9 @@ pub(crate) struct Plan<'a> {
     pub(crate) name: &'a str,
     pub(crate) confinement: &'a Confinement,
     pub(crate) initializer_args: &'a [u8],
+    pub(crate) finalizer_args: &'a [u8],
     /// What these name.
-    pub(crate) initializer_keeps: Passengers,
+    pub(crate) keeps: Passengers,
 }
 
 impl Dispatch {
@@ -88,11 +92,14 @@ impl Dispatch {
     ) -> Result<Self, Error> {
         let context = Context::capture()
             .map_err(|e| Error::system("read the program's working directory", e))?;
+        // In the order of `SetupPart`.
         let parts = [
             &context.to_bytes()[..],
             plan.name.as_bytes(),
             &plan.confinement.to_bytes(),
             plan.initializer_args,
+            plan.finalizer_args,
+            &current_process().to_bytes(),
         ];
         let setup = parts.concat();
         let terms = Terms {
@@ -123,7 +130,9 @@ impl Dispatch {
             crew,
             limits: terms.limits,
             tags: terms.tags,
-            _initializer_keeps: plan.initializer_keeps.clone(),
+            _keeps: plan.keeps.clone(),
+            name: plan.name.to_owned(),
+            is_one_shot: terms.one_shot,
             desk,
             stopped,
         };
@@ -153,6 +162,23 @@ impl Dispatch {
 
     pub(crate) fn board(&self) -> &Board {
         &self.board
+    }
+
+    /// The processes of the crew that live.
+    pub(crate) fn living(&self) -> Vec<ProcessInfo> {
+        if self.check_ours().is_err() || self.is_gone() {
+            return Vec::new();
+        }
+        let workers = self.board.workers().iter().enumerate();
+        workers
+            .filter(|(_, record)| {
+                // The number of a process stays where it was, for whoever asks for it afterwards.
+                !(self.is_one_shot && record.ended.load(Ordering::Acquire) != 0)
+            })
+            .map(|(place, record)| (place, record.pid.load(Ordering::Relaxed)))
+            .filter(|&(_, pid)| pid != 0)
+            .map(|(place, pid)| ProcessInfo::new(long_name(&self.name, place), pid))
+            .collect()
     }
 
     /// An error in a process that was forked from the pool's program.

@@ -1,10 +1,19 @@
 //! What `#[process_job]` implements: the two halves of a call that crosses a process boundary.
 
+mod finalizer;
+mod initializer;
 mod shim;
+mod state_type;
 
 use std::time::Duration;
 
-pub(crate) use shim::{Initializer, Shim, hash, initializer_offset, shim_offset};
+pub(crate) use finalizer::{FinalWord, FinalizerShim, MAX_KEPT};
+pub use initializer::{Fallible, Initializer, Made, Marked, OfJob};
+pub(crate) use shim::{
+    InitializerShim, Shim, finalizer_offset, hash, initializer_hash, initializer_offset,
+    shim_offset,
+};
+pub(crate) use state_type::StateType;
 
 use crate::argument::ByValue;
 use crate::codec::{CodecError, Decoder, Encoder, Passengers};
@@ -22,6 +31,9 @@ use crate::error::{Error, JobError};
 pub trait Job<Item>: Sized {
     /// What the function returns.
     type Output: ByValue;
+
+    /// What the function borrows of its worker; `()` for nothing.
+    type State: 'static;
 
     /// The name that errors and statistics show.
     #[doc(hidden)]
@@ -41,7 +53,7 @@ pub trait Job<Item>: Sized {
 
     /// In the worker: reads the arguments and calls the function.
     #[doc(hidden)]
-    fn call(from: &mut Decoder<'_>) -> Result<Self::Output, CodecError>;
+    fn call(state: &mut Self::State, from: &mut Decoder<'_>) -> Result<Self::Output, CodecError>;
 }
 
 /// What `#[process_job(timeout = …, retries = …)]` said.

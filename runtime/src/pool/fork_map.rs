@@ -214,6 +214,7 @@ struct Numbered<R>(PhantomData<fn() -> R>);
 
 impl<R: ByValue> Job<u64> for Numbered<R> {
     type Output = R;
+    type State = ();
 
     const NAME: &'static str = "fork_map";
     const DEFAULTS: Defaults = Defaults::NONE;
@@ -227,7 +228,7 @@ impl<R: ByValue> Job<u64> for Numbered<R> {
     }
 
     /// The workers of the map run [`Items::run`] instead.
-    fn call(_from: &mut Decoder<'_>) -> Result<R, CodecError> {
+    fn call((): &mut (), _from: &mut Decoder<'_>) -> Result<R, CodecError> {
         Err(CodecError::new(
             "this worker was not forked for the map, and does not have its closure",
         ))

@@ -19,7 +19,7 @@ use crate::board::TaskId;
 use crate::codec::{CodecError, Encoder, Passengers, append_numbers, fixed_size};
 use crate::dispatch::{Failure, Mailbox, NewTask, Outcome, Refused, Verdicts};
 use crate::error::{Error, JobError};
-use crate::job::{Job, encode_item, encode_numbers, hash, see_off, shim_offset};
+use crate::job::{Job, StateType, encode_item, encode_numbers, hash, see_off, shim_offset};
 use crate::supervisor::Ending;
 
 /// What holds for every item of one call: the call's word, else the job's, else the pool's.
@@ -36,6 +36,7 @@ pub(crate) struct CallTerms {
 impl CallTerms {
     pub(super) fn new<J: Job<Item>, Item>(pool: &Pool, options: MapOptions) -> Result<Self, Error> {
         pool.dispatch.check_ours()?;
+        pool.state.check::<J, Item>()?;
         // Work for a pool that is gone would be taken and lost.
         pool.dispatch.look_after_supervisor();
         let timeout = options
@@ -62,6 +63,7 @@ impl CallTerms {
 
     /// For a job that runs without a pool.
     pub(crate) fn of_job<J: Job<Item>, Item>() -> Result<Self, Error> {
+        StateType::NOTHING().check::<J, Item>()?;
         let (timeout, retries) = (J::DEFAULTS.timeout, J::DEFAULTS.retries.unwrap_or(0));
         Ok(Self {
             shim: shim_offset::<J, Item>()?,

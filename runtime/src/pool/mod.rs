@@ -6,6 +6,7 @@
 
 mod builder;
 mod chunking;
+mod finalizer;
 mod fork_map;
 mod handle;
 mod limits;
@@ -19,16 +20,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::{PoolBuilder, StartMethod};
+use finalizer::Finalizer;
 pub use fork_map::{fork_map, fork_map_each};
 pub use handle::JobHandle;
 pub(crate) use map::CallTerms;
 pub use options::MapOptions;
 pub use stats::{PoolStats, WorkerStats};
 
+use crate::argument::ByValue;
 use crate::board::Ordering;
 use crate::dispatch::Dispatch;
 use crate::error::{Error, ErrorKind, JobError};
-use crate::job::Job;
+use crate::job::{Job, StateType};
 use crate::supervisor::{ThisProcess, lock};
 
 /// A set of worker processes that run jobs.
@@ -53,6 +56,9 @@ use crate::supervisor::{ThisProcess, lock};
 pub struct Pool {
     dispatch: Arc<Dispatch>,
     defaults: Defaults,
+    /// What jobs can borrow.
+    state: StateType,
+    finalizer: Finalizer,
 }
 
 /// What applies to a job where neither the call nor the job says otherwise.
@@ -329,17 +335,75 @@ impl Pool {
         stats::read(&self.dispatch)
     }
 
-    /// Waits for everything that was queued, then ends the workers. No process is left.
+    /// Waits for everything that was queued, then ends the workers in order: each runs its [finalizer](PoolBuilder::finalizer),
+    /// if it has one. No process is left.
     ///
     /// # Errors
     ///
-    /// Where the pool broke before all was done; handles tell of their own jobs.
+    /// Where the pool broke before all was done; handles tell of their own jobs. The first failure of a finalizer that nobody was told of yet,
+    /// also of a worker that had ended before ([`Error::job_error`]).
     ///
     /// ```
     /// procession::Pool::new(1)?.close()?;
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn close(self) -> Result<(), Error> {
+        self.end_in_order()?;
+        self.finalizer.first_failure(&self.dispatch)
+    }
+
+    /// As [`close`](Self::close), and gives what the workers' [finalizers](PoolBuilder::finalizer) returned: one verdict for each worker
+    /// that ended in order in the life of the pool, and was not in [`finalizer_results`](Self::finalizer_results).
+    ///
+    /// # Errors
+    ///
+    /// Where the pool broke before all was done, or its finalizer returns another type; a finalizer's failure stands in its place in the vector.
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn farewell(word: &str) -> String { format!("{word} from {}", procession::current_process().name) }
+    ///
+    /// let pool = Pool::builder().workers(1).finalizer(job!(farewell), "goodbye").build()?;
+    /// let results = pool.close_with_results::<String>()?;
+    /// assert_eq!(results, [Ok("goodbye from worker-0".to_owned())]);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn close_with_results<R>(self) -> Result<Vec<Result<R, JobError>>, Error>
+    where
+        R: ByValue + 'static,
+    {
+        self.end_in_order()?;
+        self.finalizer.results(&self.dispatch)
+    }
+
+    /// What the [finalizers](PoolBuilder::finalizer) of the workers that have ended by now returned, each once: for pools that recycle
+    /// workers for long. Of those that nobody asks for 65,536 are kept.
+    ///
+    /// # Errors
+    ///
+    /// Where the pool's finalizer returns another type, or it has none.
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn last() -> u32 { std::process::id() }
+    ///
+    /// let pool = Pool::builder().workers(1).finalizer(job!(last), ()).build()?;
+    /// assert_eq!(pool.finalizer_results::<u32>()?, [], "no worker has ended");
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn finalizer_results<R>(&self) -> Result<Vec<Result<R, JobError>>, Error>
+    where
+        R: ByValue + 'static,
+    {
+        self.dispatch.check_ours()?;
+        self.finalizer.results(&self.dispatch)
+    }
+
+    fn end_in_order(&self) -> Result<(), Error> {
         self.dispatch.check_ours()?;
         self.dispatch.wait_until(|| !self.dispatch.is_busy());
         let gone = self.dispatch.gone();
@@ -350,7 +414,7 @@ impl Pool {
     }
 
     /// Kills the workers at once, or with the [`grace`](PoolBuilder::grace) that the pool was built with; open handles get
-    /// [`JobError::Cancelled`]. Dropping the pool does the same.
+    /// [`JobError::Cancelled`], and no finalizer runs. Dropping the pool does the same.
     ///
     /// ```
     /// procession::Pool::new(1)?.terminate();

@@ -11,11 +11,11 @@
 use std::io;
 use std::rc::Rc;
 
-use super::message::{Ending, Terms};
+use super::message::{Ending, SetupPart, Terms};
 use super::verdict::{Blameless, Burial, Cause, Death};
 use super::watch::{Running, Watch};
 use super::worker::Worker;
-use crate::board::{Board, Ordering, Phase, Span, TaskId, TaskIndex, WorkerIndex, WorkerRecord};
+use crate::board::{Board, Ordering, Phase, TIME_UP, TaskId, TaskIndex, WorkerIndex, WorkerRecord};
 use crate::sys::{self, Confinement, Context, Ended, Fd, Forked, OneThread, Pidfd, Rlimit};
 use crate::worker::{self, Birth, Closure};
 
@@ -24,7 +24,7 @@ const MAX_BARREN: u32 = 5;
 
 const MILLISECOND: u64 = 1_000_000;
 
-/// How long the workers of a closing crew may take to leave by themselves.
+/// How long the workers of a closing crew may take to leave by themselves, beside their time to finish.
 const TIME_TO_LEAVE: u64 = 2_000 * MILLISECOND;
 
 pub(super) struct Crew<'program> {
@@ -92,18 +92,15 @@ impl<'program> Crew<'program> {
         directory: Fd,
         birthright: Birthright<'program>,
     ) -> io::Result<Self> {
-        let [context_len, name_len, confinement_len, _] = terms.setup;
         let setup = board.layout().setup();
-        let read = |offset, len| {
+        let read = |part| {
             let mut bytes = Vec::new();
-            board.read_into(Span::new(offset, len), &mut bytes);
+            board.read_into(terms.setup_part(setup, part), &mut bytes);
             bytes
         };
-        let context = Context::from_bytes(&read(setup.offset, context_len), directory)?;
-        let name =
-            String::from_utf8_lossy(&read(setup.offset + context_len, name_len)).into_owned();
-        let confinement_offset = setup.offset + context_len + name_len;
-        let confinement = Confinement::from_bytes(&read(confinement_offset, confinement_len))?;
+        let context = Context::from_bytes(&read(SetupPart::Context), directory)?;
+        let name = String::from_utf8_lossy(&read(SetupPart::Name)).into_owned();
+        let confinement = Confinement::from_bytes(&read(SetupPart::Confinement))?;
         let posts = (0..board.layout().n_workers)
             .map(|_| Post::default())
             .collect();
@@ -155,13 +152,12 @@ impl<'program> Crew<'program> {
         let all_blocked = sys::signals::block_all()?;
         let forked = self.birthright.one_thread.fork();
         if let Ok(Forked::Child) = forked {
-            let name = format!("{}-{place}", self.name);
             worker::run(&Birth {
                 board: &self.board,
                 index,
                 terms: self.terms,
                 context: &self.context,
-                name: &name,
+                name: &self.name,
                 confinement: &self.confinement,
                 supervisor_pid,
                 file_limit: self.birthright.file_limit,
@@ -239,6 +235,9 @@ impl<'program> Crew<'program> {
         };
         self.blameless.note(cause, burial);
 
+        if phase == Phase::Finishing {
+            note_death_while_finishing(record, ended.status, self.terms.time_to_finish());
+        }
         post.cpu_nanos += ended.cpu.as_nanos() as u64;
         record.cpu_nanos.store(post.cpu_nanos, Ordering::Relaxed);
         record
@@ -361,7 +360,8 @@ impl<'program> Crew<'program> {
         }
         if is_first && stop == Stop::Leave {
             self.board.wake_all_workers();
-            self.terminate_at = Some(sys::monotonic_nanos() + TIME_TO_LEAVE);
+            let time_to_leave = self.terms.time_to_finish().saturating_add(TIME_TO_LEAVE);
+            self.terminate_at = Some(sys::monotonic_nanos().saturating_add(time_to_leave));
         }
     }
 
@@ -470,6 +470,16 @@ impl Post {
     fn is_vacant(&self) -> bool {
         self.worker.is_none() && !self.is_over
     }
+}
+
+/// A worker did not come to the end of its finalizer, or of dropping its state.
+fn note_death_while_finishing(record: &WorkerRecord, status: i32, limit: u64) {
+    let finishing = &record.finishing;
+    let took = sys::monotonic_nanos().saturating_sub(finishing.since.load(Ordering::Relaxed));
+    let is_time_up = took >= limit && Cause::of_status(status) == Cause::Signal(sys::SIGKILL);
+    let status = if is_time_up { TIME_UP } else { status as u32 };
+    finishing.last_status.store(status, Ordering::Relaxed);
+    finishing.deaths.fetch_add(1, Ordering::Release);
 }
 
 /// Nothing, then 10 ms, 20 ms, 40 ms … up to a second.

@@ -3,9 +3,9 @@
 //! One request, one reply (but for [`Request::Watch`]), in order. Descriptors travel beside a request by
 //! SCM_RIGHTS, see `unix(7)`. Bulk lies on the board.
 
-use crate::board::{Layout, TaskId, WorkerIndex};
+use crate::board::{Layout, Span, TaskId, WorkerIndex};
 
-const N_WORDS: usize = 20;
+const N_WORDS: usize = 24;
 
 /// Bytes of the longest message.
 pub(crate) const MESSAGE_LEN: usize = N_WORDS * 8;
@@ -63,11 +63,31 @@ pub(crate) struct Terms {
     pub(crate) limits: WorkerLimits,
     /// The shim as an offset, and the hash of its job.
     pub(crate) initializer: Option<[u64; 2]>,
-    /// The lengths of what stands in the setup, in this order: context, name, confinement, initializer's arguments.
-    pub(crate) setup: [u64; 4],
+    pub(crate) finalizer: Option<[u64; 2]>,
+    /// The lengths of what stands in the setup, in the order of [`SetupPart`].
+    pub(crate) setup: [u64; SetupPart::N],
     /// Sets the tags of this crew's results apart from all others.
     pub(crate) tags: u64,
 }
+
+/// What the program writes for supervisor and workers before there are any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SetupPart {
+    Context = 0,
+    Name,
+    Confinement,
+    InitializerArgs,
+    FinalizerArgs,
+    /// The program's pid and name.
+    Parent,
+}
+
+impl SetupPart {
+    pub(crate) const N: usize = 6;
+}
+
+/// How long a worker may take to finish where the pool's grace is shorter.
+const LEAST_TIME_TO_FINISH: u64 = 2_000_000_000;
 
 /// What workers may use, as far as their supervisor or they themselves see to it. 0: no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,6 +128,20 @@ impl WorkerLimits {
 }
 
 impl Terms {
+    /// Where a part of the setup lies.
+    pub(crate) fn setup_part(self, setup: Span, part: SetupPart) -> Span {
+        let before = &self.setup[..part as usize];
+        let offset = before
+            .iter()
+            .fold(setup.offset, |sum, len| sum.saturating_add(*len));
+        Span::new(offset, self.setup[part as usize])
+    }
+
+    /// Nanoseconds that a worker has for its finalizer and for dropping its state.
+    pub(crate) fn time_to_finish(self) -> u64 {
+        self.limits.grace_nanos.max(LEAST_TIME_TO_FINISH)
+    }
+
     /// The tag under which shared memory that a task's results name is kept until the program has read them.
     pub(crate) fn tag_of(self, task: TaskId) -> u64 {
         tag_of(self.tags, task)
@@ -132,12 +166,13 @@ impl Request {
                 terms,
             } => {
                 let flags = u64::from(terms.one_shot) | u64::from(terms.pinned) << 1;
-                let parts: [&[u64]; 6] = [
+                let parts: [&[u64]; 7] = [
                     &[1, crew],
                     &layout.to_words(),
                     &[flags, terms.max_jobs, terms.tags],
                     &terms.limits.to_words(),
                     &terms.initializer.unwrap_or_default(),
+                    &terms.finalizer.unwrap_or_default(),
                     &terms.setup,
                 ];
                 put(&parts.concat());
@@ -165,7 +200,8 @@ impl Request {
         Some(match op {
             1 => {
                 let [a, b, c, d, flags, max_jobs, tags, rest @ ..] = rest;
-                let [e, f, g, h, shim, job, i, j, k, l, ..] = rest;
+                let [e, f, g, h, rest @ ..] = rest;
+                let [shim, job, last_shim, last_job, setup @ ..] = rest;
                 Self::Make {
                     crew,
                     layout: Layout::from_words([a, b, c, d]),
@@ -176,7 +212,8 @@ impl Request {
                         limits: WorkerLimits::from_words([e, f, g, h]),
                         // A shim is never where its anchor is.
                         initializer: (shim != 0).then_some([shim, job]),
-                        setup: [i, j, k, l],
+                        finalizer: (last_shim != 0).then_some([last_shim, last_job]),
+                        setup: *setup.first_chunk()?,
                         tags,
                     },
                 }
@@ -309,7 +346,8 @@ mod tests {
                 grace_nanos: 11,
             },
             initializer: Some([3, 4]),
-            setup: [5, 6, 7, 8],
+            finalizer: Some([12, 13]),
+            setup: [5, 6, 7, 8, 14, 15],
             tags: 8,
         };
         let task = TaskId {

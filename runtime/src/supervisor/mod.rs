@@ -32,7 +32,7 @@ pub(crate) use crate::sys::lock;
 use crew::{Birthright, Crew, Stop};
 pub(crate) use family::{Family, random};
 pub(crate) use link::{Link, SUPERVISOR_GONE, ThisProcess};
-pub(crate) use message::{Ending, Request, Terms, WorkerLimits, tag_of};
+pub(crate) use message::{Ending, Request, SetupPart, Terms, WorkerLimits, tag_of};
 use message::{MESSAGE_LEN, Reply, Step};
 use registry::Registry;
 

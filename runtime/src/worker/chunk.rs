@@ -37,6 +37,8 @@ pub struct Chunk<'board> {
     flush_each: bool,
     /// Items this worker may still begin.
     quota: u64,
+    /// Items it might have begun, had it not been told to begin no more.
+    forgone: u64,
     buffer: Vec<u8>,
     n_panics: u32,
     /// Under which shared memory that results name is kept.
@@ -76,6 +78,7 @@ impl<'board> Chunk<'board> {
             guarded: row.guarded.load(Ordering::Relaxed) != 0,
             flush_each: row.flush_each.load(Ordering::Relaxed) != 0,
             quota,
+            forgone: 0,
             buffer: Vec::new(),
             n_panics: 0,
             tag,
@@ -96,7 +99,7 @@ impl<'board> Chunk<'board> {
     pub(crate) fn run<R: ByValue>(
         &mut self,
         fixed_input: Option<usize>,
-        call: impl Fn(&mut Decoder<'board>) -> Result<R, CodecError>,
+        mut call: impl FnMut(&mut Decoder<'board>) -> Result<R, CodecError>,
     ) {
         let room = Room::new(self.room, self.n_items, fixed_size::<R>());
         self.position(fixed_input);
@@ -231,7 +234,12 @@ impl<'board> Chunk<'board> {
     }
 
     pub(super) fn quota(&self) -> u64 {
-        self.quota
+        self.quota + self.forgone
+    }
+
+    /// No further item, nor another try: what is left goes to another worker.
+    pub(super) fn begin_no_more(&mut self) {
+        self.forgone += std::mem::take(&mut self.quota);
     }
 
     pub(super) fn n_panics(&self) -> u32 {

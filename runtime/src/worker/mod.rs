@@ -17,8 +17,11 @@
 mod chunk;
 mod closure;
 mod fault;
+mod finish;
 mod growth;
 mod job_index;
+mod state;
+mod worker_index;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -27,13 +30,16 @@ pub use chunk::Chunk;
 pub(crate) use closure::Closure;
 pub(crate) use fault::{take_back_fault, write_fault};
 pub use job_index::job_index;
+pub(crate) use state::WorkerState;
+pub use worker_index::worker_index;
 
 use growth::Growth;
 
-use crate::board::{AtomicU64, Board, Ordering, Phase, Span, TaskId, WorkerIndex, WorkerRecord};
+use crate::board::{AtomicU64, Board, Ordering, Phase, TaskId, WorkerIndex, WorkerRecord};
 use crate::codec::{CodecError, Decoder};
-use crate::job::Shim;
-use crate::supervisor::Terms;
+use crate::job::{FinalizerShim, InitializerShim, Shim};
+use crate::relatives;
+use crate::supervisor::{SetupPart, Terms};
 use crate::sys::{self, Confinement, Context, PanicReport};
 
 /// How long an idle worker sleeps before it looks whether its supervisor is still there.
@@ -87,26 +93,31 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
     };
     // A fork of a program that is itself a worker has that one's.
     job_index::set(job_index::NONE);
-    if let Err(words) = set_up(birth, record) {
-        record.words.write(&words);
-        record.set_phase(Phase::Failed);
-        sys::exit_now(1);
-    }
+    let mut state = match set_up(birth, record) {
+        Ok(state) => state,
+        Err(words) => {
+            record.words.write(&words);
+            record.set_phase(Phase::Failed);
+            sys::exit_now(1);
+        }
+    };
     record.set_phase(Phase::Ready);
     let mut quota = if birth.terms.max_jobs > 0 {
         birth.terms.max_jobs
     } else {
         u64::MAX
     };
-    let (mut exit_code, mut has_worked) = (0, false);
+    let (mut exit_code, mut has_worked, mut is_spoilt) = (0, false, false);
     let mut bell = CallersBell::default();
     let mut growth = Growth::new(birth.terms.limits.memory_growth);
-    while quota > 0 && !growth.is_beyond_limit() {
+    while quota > 0 && !is_spoilt && !growth.is_beyond_limit() {
         let Some(task) = wait_for_task(birth, record, has_worked, &mut bell) else {
             break;
         };
         has_worked = true;
-        let panicked = work(birth, record, task, &mut quota, &mut bell);
+        let panicked = work(birth, record, task, &mut state, &mut quota, &mut bell);
+        // Whoever panics with the state in its hands may leave it half-changed.
+        is_spoilt = panicked && state.is_lent();
         growth.look();
         // What a panic left half done in the program's memory is nothing for further items: the next worker has it whole.
         if panicked && birth.closure.is_some() {
@@ -117,11 +128,15 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
             break;
         }
     }
+    bell.ring_if_owed(birth.board);
+    if !is_spoilt {
+        finish::finish(birth, record, state);
+    }
     record.set_phase(Phase::Leaving);
     sys::exit_now(exit_code)
 }
 
-fn set_up(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
+fn set_up(birth: &Birth<'_>, record: &WorkerRecord) -> Result<WorkerState, String> {
     let failed =
         |doing: &str, error: std::io::Error| format!("a worker failed to {doing}: {error}");
     birth
@@ -137,7 +152,7 @@ fn set_up(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
         .map_err(|e| failed("restore the limit of open files", e))?;
     sys::process::become_subreaper()
         .map_err(|e| failed("adopt the processes that jobs leave behind", e))?;
-    sys::process::set_name(birth.name);
+    introduce(birth);
     let words = birth.board.last_words(record);
     sys::crash::install(words).map_err(|e| failed("make a stack for signal handlers", e))?;
     sys::crash::install_panic_hook();
@@ -165,24 +180,36 @@ fn close_descriptors(birth: &Birth<'_>) -> std::io::Result<()> {
     Ok(())
 }
 
-fn initialize(birth: &Birth<'_>, record: &WorkerRecord) -> Result<(), String> {
+/// Who it is, for `ps` and for its jobs.
+fn introduce(birth: &Birth<'_>) {
+    let place = usize::from(birth.index.0);
+    sys::process::set_name(&relatives::short_name(birth.name, place));
+    worker_index::set((!birth.terms.one_shot).then_some(birth.index.0));
+    let parent = setup_part(birth, SetupPart::Parent);
+    relatives::note_birth(&relatives::long_name(birth.name, place), parent);
+}
+
+/// What the program wrote for its workers, as this one finds it.
+fn setup_part<'b>(birth: &Birth<'b>, part: SetupPart) -> &'b [u8] {
+    let span = birth.terms.setup_part(birth.board.layout().setup(), part);
+    birth.board.input(span).unwrap_or_default()
+}
+
+fn initialize(birth: &Birth<'_>, record: &WorkerRecord) -> Result<WorkerState, String> {
     let Some([shim, job]) = birth.terms.initializer else {
-        return Ok(());
+        return Ok(WorkerState::nothing());
     };
-    let [context_len, name_len, confinement_len, args_len] = birth.terms.setup;
-    let before_args = context_len + name_len + confinement_len;
-    let start = birth.board.layout().setup().offset + before_args;
-    let args = birth
-        .board
-        .input(Span::new(start, args_len))
-        .unwrap_or_default();
+    let args = setup_part(birth, SetupPart::InitializerArgs);
     let initializer = initializer_at(shim as i64)
         .ok_or("the pool's initializer is not in this program's image")?;
     let result = catch_unwind(AssertUnwindSafe(|| initializer(Decoder::new(args), job)));
     sys::flush_stdio();
     record.words.clear();
     match result {
-        Ok(result) => result.map_err(|error| format!("the pool's initializer failed: {error}")),
+        Ok(made) => made
+            .map_err(|error| error.to_string())
+            .and_then(|made| made)
+            .map_err(|error| format!("the pool's initializer failed: {error}")),
         Err(payload) => {
             let report = panic_report(payload);
             Err(format!(
@@ -256,6 +283,7 @@ fn work(
     birth: &Birth<'_>,
     record: &WorkerRecord,
     task: TaskId,
+    state: &mut WorkerState,
     quota: &mut u64,
     bell: &mut CallersBell,
 ) -> bool {
@@ -269,23 +297,27 @@ fn work(
     }
     let started = sys::monotonic_nanos();
     let n_before = *quota;
+    state.take_back();
     let (mut n_panics, mut is_over) = (0, true);
     let chunk = board
         .worker_log(index)
         .and_then(|log| Chunk::new(board, record, log, task, birth.terms.tag_of(task), *quota));
     if let Some(mut chunk) = chunk {
         let shim = shim_at(row.shim.load(Ordering::Relaxed) as i64);
-        let run = |chunk: &mut Chunk<'_>| match (birth.closure, shim) {
+        let run = |chunk: &mut Chunk<'_>, state: &mut WorkerState| match (birth.closure, shim) {
             (Some(closure), _) => closure.run(chunk),
-            (None, Some(shim)) => shim(chunk),
+            (None, Some(shim)) => shim(chunk, state),
             (None, None) => chunk.refuse(&CodecError::new(
                 "the job's function is not in this program's image",
             )),
         };
-        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&mut chunk))) {
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&mut chunk, state))) {
             chunk.put_panic(&panic_report(payload));
             if birth.closure.is_some() {
                 break;
+            }
+            if state.is_lent() {
+                chunk.begin_no_more();
             }
         }
         chunk.flush();
@@ -332,14 +364,20 @@ fn shim_at(offset: i64) -> Option<Shim> {
     Some(unsafe { std::mem::transmute::<usize, Shim>(address) })
 }
 
-fn initializer_at(offset: i64) -> Option<crate::job::Initializer> {
+fn initializer_at(offset: i64) -> Option<InitializerShim> {
     let address = sys::image::address_of(offset)?;
     // SAFETY: as in `shim_at`; the terms came from the program before this process was forked.
-    Some(unsafe { std::mem::transmute::<usize, crate::job::Initializer>(address) })
+    Some(unsafe { std::mem::transmute::<usize, InitializerShim>(address) })
+}
+
+fn finalizer_at(offset: i64) -> Option<FinalizerShim> {
+    let address = sys::image::address_of(offset)?;
+    // SAFETY: as in `shim_at`; the terms came from the program before this process was forked.
+    Some(unsafe { std::mem::transmute::<usize, FinalizerShim>(address) })
 }
 
 /// What the hook noted of a panic, or what its payload says where the hook was not asked.
-fn panic_report(payload: Box<dyn std::any::Any + Send>) -> PanicReport {
+pub(crate) fn panic_report(payload: Box<dyn std::any::Any + Send>) -> PanicReport {
     let message = match payload.downcast::<String>() {
         Ok(text) => *text,
         Err(payload) => match payload.downcast::<&'static str>() {

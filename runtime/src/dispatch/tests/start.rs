@@ -62,7 +62,8 @@ fn make(
         name: "job",
         confinement: &Confinement::default(),
         initializer_args: &[],
-        initializer_keeps: Vec::new(),
+        finalizer_args: &[],
+        keeps: Vec::new(),
     };
     let made = Dispatch::make(link, &plan, Some(&task));
     supervisor.join().expect("no panic");

@@ -6,7 +6,7 @@
 //! Invariants: only a process of a single thread is forked.
 //!
 //! Man pages: `fork(2)`, `_exit(2)`, `prctl(2)` and its pages PR_SET_NAME, PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER,
-//! `proc_pid_stat(5)`, `proc_tid_children(5)`, `waitid(2)`.
+//! `timer_create(2)`, `proc_pid_stat(5)`, `proc_tid_children(5)`, `waitid(2)`.
 //!
 //! # Safety
 //!
@@ -23,8 +23,11 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigEvent, SigevNotify, Signal, kill};
+use nix::sys::time::TimeSpec;
+use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::time::ClockId;
 use nix::unistd::{ForkResult, Pid, getppid};
 
 pub(crate) use super::identity::pid;
@@ -105,6 +108,22 @@ pub(crate) fn exit_now(code: i32) -> ! {
 /// Ends this process as [`Pidfd::kill`](super::pidfd::Pidfd::kill) from outside would.
 pub(crate) fn kill_self() {
     let _refused_only_by_a_filter = nix::sys::signal::raise(Signal::SIGKILL);
+}
+
+/// From now on the kernel kills this process `after` that time, whatever it does; a fork of it is not concerned.
+pub(crate) fn kill_after(after: Duration) -> io::Result<()> {
+    let notify = SigevNotify::SigevSignal {
+        signal: Signal::SIGKILL,
+        si_value: 0,
+    };
+    let mut timer = Timer::new(ClockId::CLOCK_MONOTONIC, SigEvent::new(notify))?;
+    // Nought would disarm it; more than the clock can count is never.
+    let after = after.clamp(Duration::from_nanos(1), Duration::from_secs(1 << 40));
+    let once = Expiration::OneShot(TimeSpec::from_duration(after));
+    timer.set(once, TimerSetTimeFlags::empty())?;
+    // Dropped, it would be deleted.
+    std::mem::forget(timer);
+    Ok(())
 }
 
 /// The id of the process that is now the parent; 0 if it is not visible in this pid namespace.
@@ -402,6 +421,21 @@ mod tests {
                 assert_eq!(named("fourteen bytesé"), "fourteen bytes\n");
                 assert_eq!(named("0123456789abcdefgh"), "0123456789abcde\n");
                 assert_eq!(named("a\0b"), "a\n");
+            })
+            .succeeds();
+        });
+    }
+
+    #[test]
+    fn a_process_cannot_outlive_the_time_it_gave_itself() {
+        watched(|| {
+            in_child(|| {
+                let child = forked(|| {
+                    kill_after(Duration::from_millis(5)).unwrap();
+                    sleep_forever();
+                });
+                let ended = Pidfd::open(child).unwrap().reap_blocking().unwrap();
+                assert_eq!(ended.status, libc::SIGKILL);
             })
             .succeeds();
         });

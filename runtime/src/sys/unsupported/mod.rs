@@ -367,6 +367,8 @@ pub(crate) mod identity {
 }
 
 pub(crate) mod process {
+    use std::time::Duration;
+
     use super::{io, unsupported};
 
     #[derive(Debug)]
@@ -395,6 +397,10 @@ pub(crate) mod process {
     }
 
     pub(crate) fn kill_self() {}
+
+    pub(crate) fn kill_after(_after: Duration) -> io::Result<()> {
+        unsupported()
+    }
 
     pub(crate) fn parent_pid() -> u32 {
         0

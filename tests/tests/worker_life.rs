@@ -1,0 +1,543 @@
+//! What a worker has from its birth to its end: a state, a finalizer, a place, a name, relatives.
+
+#![cfg(target_os = "linux")]
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use procession::{
+    ErrorKind, JobError, MapOptions, Pool, ProcessInfo, active_children, current_process, job,
+    parent_process, process_job, spawn, worker_index,
+};
+use procession_tests::processes::{Signal, name_of, send};
+use procession_tests::{Tally, begin, wait_for};
+use serde::{Deserialize, Serialize};
+
+/// Cannot travel, be it by serde or to another thread.
+struct Counter {
+    sum: Rc<Cell<u64>>,
+    dropped: Option<PathBuf>,
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        if let Some(path) = &self.dropped {
+            Tally::count(path);
+        }
+    }
+}
+
+#[process_job(initializer)]
+fn open(start: u64) -> Counter {
+    Counter {
+        sum: Rc::new(Cell::new(start)),
+        dropped: None,
+    }
+}
+
+#[process_job(initializer)]
+fn open_counted(opened: &Path, dropped: PathBuf) -> Counter {
+    Tally::count(opened);
+    Counter {
+        sum: Rc::default(),
+        dropped: Some(dropped),
+    }
+}
+
+#[process_job(initializer)]
+fn open_or_not(start: Option<u64>) -> Result<Counter, std::num::ParseIntError> {
+    start.map_or_else(|| "x".parse().map(open), |start| Ok(open(start)))
+}
+
+#[process_job(state)]
+fn add(counter: &mut Counter, x: u64) -> u64 {
+    counter.sum.set(counter.sum.get() + x);
+    counter.sum.get()
+}
+
+#[process_job(state)]
+fn add_to_named(Counter { sum, .. }: &mut Counter, x: &u64, text: &str) -> String {
+    sum.set(sum.get() + x);
+    format!("{text}{}", sum.get())
+}
+
+#[process_job(state)]
+fn add_or_panic(counter: &mut Counter, x: u64) -> (u32, u64) {
+    assert_ne!(x, 13, "half-way");
+    (std::process::id(), add(counter, x))
+}
+
+#[process_job(state)]
+fn push_all<T>(list: &mut Vec<T>, items: Vec<T>) -> usize
+where
+    T: Serialize + for<'de> Deserialize<'de> + 'static,
+{
+    list.extend(items);
+    list.len()
+}
+
+#[process_job]
+fn empty_list() -> Vec<u8> {
+    Vec::new()
+}
+
+#[process_job]
+fn panics_on_13(x: u64) -> u32 {
+    assert_ne!(x, 13, "on purpose");
+    std::process::id()
+}
+
+#[process_job(state)]
+fn borrows_text(text: &mut Option<String>, path: PathBuf) -> bool {
+    Tally::count(&path);
+    text.is_some()
+}
+
+#[process_job(state)]
+fn total(counter: &mut Counter, factor: u64) -> u64 {
+    counter.sum.get() * factor
+}
+
+#[process_job]
+fn pid() -> u32 {
+    std::process::id()
+}
+
+fn with_counter(workers: usize) -> procession::PoolBuilder {
+    Pool::builder()
+        .workers(workers)
+        .initializer(job!(open), 100)
+}
+
+#[test]
+fn a_state_is_made_once_and_lent_to_one_job_after_another() {
+    let _test = begin();
+    let pool = with_counter(1).build().unwrap();
+    assert_eq!(pool.map(job!(add), [1, 2, 3]).unwrap(), [101, 103, 106]);
+    assert_eq!(pool.submit(job!(add), 4).unwrap().join(), Ok(110));
+    let texts = pool.map(job!(add_to_named), [(5, "a"), (6, "b")]).unwrap();
+    assert_eq!(texts, ["a115", "b121"]);
+    // One that borrows nothing runs there too.
+    assert_eq!(pool.map(job!(pid), [()]).unwrap(), pool.pids());
+    pool.close().unwrap();
+}
+
+#[test]
+fn each_worker_has_a_state_of_its_own() {
+    let _test = begin();
+    let (opened, dropped) = (Tally::new(), Tally::new());
+    let pool = Pool::builder()
+        .workers(3)
+        .initializer(job!(open_counted), (opened.path(), dropped.path()))
+        .build()
+        .unwrap();
+    pool.map(job!(add), 0..200).unwrap();
+    wait_for("all to start", || opened.runs() == 3);
+    pool.close().unwrap();
+    assert_eq!((opened.runs(), dropped.runs()), (3, 3));
+}
+
+#[test]
+fn a_job_with_a_state_is_an_ordinary_function_still() {
+    let mut counter = open(1);
+    assert_eq!(add(&mut counter, 2), 3);
+    assert_eq!(add_to_named(&mut counter, &4, "="), "=7");
+}
+
+#[test]
+fn a_plain_job_makes_a_state_of_what_it_returns() {
+    let _test = begin();
+    let pool = Pool::builder()
+        .workers(1)
+        .initializer(job!(empty_list), ())
+        .build()
+        .unwrap();
+    let lens = pool.map(job!(push_all::<u8>), [vec![1, 2], vec![3]]);
+    assert_eq!(lens.unwrap(), [2, 3]);
+}
+
+#[test]
+fn another_type_of_state_is_an_error_before_anything_runs() {
+    let _test = begin();
+    let tally = Tally::new();
+    let with_state = with_counter(1).build().unwrap();
+    let without = Pool::new(1).unwrap();
+    let expected = |there: &str| {
+        format!(
+            "the job `borrows_text` borrows a state of type `core::option::Option<alloc::string::String>`, and {there}"
+        )
+    };
+    let other = expected("the pool's initializer returns `worker_life::Counter`");
+    let none =
+        expected("its worker has none: run it on a pool whose initializer returns that type");
+    for (pool, message) in [(&with_state, &other), (&without, &none)] {
+        let path = || tally.path();
+        let errors = [
+            pool.map(job!(borrows_text), [path()]).map(drop),
+            pool.map_each(job!(borrows_text), [path()]).map(drop),
+            pool.map_with(job!(borrows_text), [path()], MapOptions::NONE)
+                .map(drop),
+            pool.submit(job!(borrows_text), path()).map(drop),
+            pool.try_submit(job!(borrows_text), path()).map(drop),
+        ];
+        for error in errors.map(Result::unwrap_err) {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert_eq!(error.to_string(), *message);
+        }
+    }
+    let error = spawn!(borrows_text(tally.path())).unwrap_err();
+    assert_eq!(error.to_string(), none);
+    let built = with_counter(1).finalizer(job!(borrows_text), tally.path());
+    assert_eq!(built.build().unwrap_err().to_string(), other);
+    assert_eq!(with_state.map(job!(add), [1]).unwrap(), [101]);
+    assert_eq!(tally.runs(), 0);
+}
+
+#[test]
+fn after_a_panic_with_the_state_the_next_worker_begins_with_its_own() {
+    let _test = begin();
+    let dropped = Tally::new();
+    let opened = Tally::new();
+    let pool = Pool::builder()
+        .workers(1)
+        .initializer(job!(open_counted), (opened.path(), dropped.path()))
+        .finalizer(job!(total), 1)
+        .build()
+        .unwrap();
+    let items = [1, 2, 13, 3, 4];
+    let options = MapOptions::NONE.chunk_size(5);
+    let verdicts = pool
+        .map_each_with(job!(add_or_panic), items, options)
+        .unwrap();
+    let [
+        Ok((first, 1)),
+        Ok((_, 3)),
+        Err(panicked),
+        Ok((second, 3)),
+        Ok((_, 7)),
+    ] = &verdicts[..]
+    else {
+        panic!("{verdicts:?}");
+    };
+    assert!(matches!(panicked, JobError::Panicked { message, .. } if message.contains("half-way")));
+    assert_ne!(first, second, "the worker was replaced");
+    assert_eq!(pool.stats().workers[0].jobs_done, 5);
+    // Of the two only the second ended in order.
+    assert_eq!(pool.close_with_results::<u64>().unwrap(), [Ok(7)]);
+    assert_eq!((opened.runs(), dropped.runs()), (2, 1));
+}
+
+#[test]
+fn a_job_that_panics_with_the_state_is_tried_again_with_another_one() {
+    let _test = begin();
+    let pool = with_counter(1).retries(2).build().unwrap();
+    let error = pool.map(job!(add_or_panic), [1, 13]).unwrap_err();
+    assert!(matches!(error.job_error(), Some(JobError::Panicked { .. })));
+    assert_eq!(error.index(), Some(1));
+    let restarts = || pool.stats().workers[0].restarts;
+    wait_for("the third replacement", || restarts() == 3);
+    assert_eq!(pool.map(job!(add), [1]).unwrap(), [101]);
+}
+
+#[test]
+fn a_panic_without_the_state_leaves_it_and_its_worker_alone() {
+    let _test = begin();
+    let pool = with_counter(1).build().unwrap();
+    pool.map(job!(add), [1]).unwrap();
+    let pids = pool.pids();
+    let verdicts = pool.map_each(job!(panics_on_13), [1, 13, 1]).unwrap();
+    assert_eq!(
+        verdicts.iter().filter(|verdict| verdict.is_err()).count(),
+        1
+    );
+    assert_eq!(pool.map(job!(add), [1]).unwrap(), [102]);
+    assert_eq!(pool.pids(), pids);
+}
+
+#[test]
+fn an_initializer_that_returns_an_error_has_failed() {
+    let _test = begin();
+    let build = |start: Option<u64>| {
+        Pool::builder()
+            .workers(1)
+            .initializer(job!(open_or_not), start)
+            .build()
+    };
+    assert_eq!(build(Some(5)).unwrap().map(job!(add), [1]).unwrap(), [6]);
+    let error = build(None).and_then(|pool| pool.map(job!(add), [1]));
+    let error = error.unwrap_err().to_string();
+    let words = "the pool's initializer failed: invalid digit found in string";
+    assert!(error.contains(words), "{error}");
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Last {
+    Returns,
+    Panics,
+    Exits,
+    Aborts,
+    Hangs,
+}
+
+#[process_job]
+fn last(way: Last) -> u32 {
+    match way {
+        Last::Returns => {}
+        Last::Panics => panic!("the disk is full"),
+        Last::Exits => std::process::exit(3),
+        Last::Aborts => std::process::abort(),
+        Last::Hangs => loop {
+            std::thread::park();
+        },
+    }
+    std::process::id()
+}
+
+#[test]
+fn every_worker_that_ends_in_order_runs_its_finalizer_once() {
+    let _test = begin();
+    let pool = Pool::builder()
+        .workers(2)
+        .max_jobs_per_worker(10)
+        .finalizer(job!(last), Last::Returns)
+        .build()
+        .unwrap();
+    let mut pids = pool.map(job!(pid), [(); 60]).unwrap();
+    pids.extend(pool.pids());
+    pids.sort_unstable();
+    pids.dedup();
+    let mut last_words = pool.finalizer_results::<u32>().unwrap();
+    last_words.extend(pool.close_with_results::<u32>().unwrap());
+    let mut last_pids: Vec<u32> = last_words.into_iter().map(Result::unwrap).collect();
+    last_pids.sort_unstable();
+    assert!(last_pids.len() >= 6, "{last_pids:?}");
+    // A worker that started and left between the two looks is among the last only.
+    assert!(
+        pids.iter().all(|pid| last_pids.contains(pid)),
+        "{pids:?} {last_pids:?}"
+    );
+    let n_last = last_pids.len();
+    last_pids.dedup();
+    assert_eq!(last_pids.len(), n_last, "each once");
+}
+
+#[test]
+fn a_worker_that_is_killed_runs_no_finalizer() {
+    let _test = begin();
+    let pool = Pool::builder()
+        .workers(1)
+        .finalizer(job!(last), Last::Returns)
+        .build()
+        .unwrap();
+    let [killed] = pool.map(job!(pid), [()]).unwrap()[..] else {
+        panic!("one item")
+    };
+    send(killed, Signal::SIGKILL);
+    wait_for("a replacement", || pool.stats().workers[0].restarts == 1);
+    let successor = pool.map(job!(pid), [()]).unwrap()[0];
+    assert_eq!(pool.close_with_results::<u32>().unwrap(), [Ok(successor)]);
+
+    let tally = Tally::new();
+    let pool = Pool::builder()
+        .workers(2)
+        .finalizer(job!(counted), tally.path())
+        .build()
+        .unwrap();
+    pool.map(job!(pid), [(); 10]).unwrap();
+    pool.terminate();
+    assert_eq!(tally.runs(), 0);
+}
+
+#[process_job]
+fn counted(path: PathBuf) {
+    Tally::count(&path);
+}
+
+#[test]
+fn how_a_finalizer_failed_is_what_close_returns() {
+    let _test = begin();
+    type Is = fn(&JobError) -> bool;
+    let ways: [(Last, Is); 4] = [
+        (Last::Panics, |error| {
+            matches!(error, JobError::Panicked { message, location, .. }
+                if message == "the disk is full" && location.contains("worker_life.rs"))
+        }),
+        (Last::Exits, |error| *error == JobError::Exited { code: 3 }),
+        (Last::Aborts, |error| {
+            matches!(error, JobError::Killed { signal: 6, .. })
+        }),
+        (Last::Hangs, |error| {
+            *error
+                == JobError::TimedOut {
+                    limit: Duration::from_secs(2),
+                }
+        }),
+    ];
+    for (way, is_it) in ways {
+        let pool = Pool::builder()
+            .workers(1)
+            .finalizer(job!(last), way)
+            .build()
+            .unwrap();
+        let one = pool.map(job!(pid), [()]).unwrap();
+        assert_eq!(pool.pids(), one, "it has not ended by itself");
+        let error = pool.close().unwrap_err();
+        assert_eq!((error.kind(), error.job()), (ErrorKind::Job, Some("last")));
+        assert!(is_it(error.job_error().unwrap()), "{way:?}: {error:?}");
+    }
+}
+
+#[test]
+fn a_finalizer_that_hangs_holds_up_no_map_for_ever() {
+    let _test = begin();
+    let pool = Pool::builder()
+        .workers(1)
+        .max_jobs_per_worker(1)
+        .finalizer(job!(last), Last::Hangs)
+        .build()
+        .unwrap();
+    let pids = pool.map(job!(pid), [(); 2]).unwrap();
+    assert_ne!(pids[0], pids[1]);
+    let limit = Duration::from_secs(2);
+    let results = pool.close_with_results::<u32>().unwrap();
+    assert_eq!(results.first(), Some(&Err(JobError::TimedOut { limit })));
+    assert!(results.len() >= 2, "{results:?}");
+}
+
+#[test]
+fn the_results_of_a_finalizer_are_asked_for_by_their_type() {
+    let _test = begin();
+    let with = |finalizer: bool| {
+        let builder = Pool::builder().workers(1);
+        match finalizer {
+            true => builder.finalizer(job!(last), Last::Returns),
+            false => builder,
+        }
+        .build()
+        .unwrap()
+    };
+    let message = |pool: Pool| pool.close_with_results::<String>().unwrap_err().to_string();
+    assert_eq!(
+        message(with(true)),
+        "the pool's finalizer `last` returns `u32`, and asked for are results of type `alloc::string::String`"
+    );
+    assert_eq!(
+        message(with(false)),
+        "the pool has no finalizer, so there are no results of type `alloc::string::String`"
+    );
+}
+
+#[process_job]
+fn place_and_pid() -> (Option<usize>, u32) {
+    (worker_index(), std::process::id())
+}
+
+#[test]
+fn a_replacement_takes_the_place_of_the_worker_before() {
+    let _test = begin();
+    let pool = Pool::builder()
+        .workers(3)
+        .max_jobs_per_worker(5)
+        .build()
+        .unwrap();
+    let places = pool.map(job!(place_and_pid), [(); 120]).unwrap();
+    let mut of_process = std::collections::BTreeMap::new();
+    for (place, pid) in places {
+        let place = place.expect("a worker has a place");
+        assert!(place < 3);
+        assert_eq!(*of_process.entry(pid).or_insert(place), place);
+    }
+    assert!(of_process.len() >= 24, "{of_process:?}");
+    for (place, worker) in pool.stats().workers.iter().enumerate() {
+        let known = of_process.get(&worker.pid);
+        assert!(known.is_none_or(|known| *known == place), "{of_process:?}");
+    }
+    assert_eq!(worker_index(), None);
+    assert_eq!(spawn!(place_and_pid()).unwrap().join().unwrap().0, None);
+}
+
+type Names = (String, u32, Option<(String, u32)>, String);
+
+#[process_job]
+fn names() -> Names {
+    let (this, parent) = (current_process(), parent_process());
+    let parent = parent.map(|parent| (parent.name, parent.pid));
+    (this.name, this.pid, parent, name_of(std::process::id()))
+}
+
+#[process_job]
+fn names_from_within() -> (Names, Names) {
+    let pool = Pool::builder().workers(1).name("inner").build().unwrap();
+    (names(), pool.map(job!(names), [()]).unwrap().remove(0))
+}
+
+#[test]
+fn processes_know_their_names_and_whom_they_work_for() {
+    let _test = begin();
+    assert_eq!(current_process().name, "main");
+    assert_eq!(current_process().pid, std::process::id());
+    assert_eq!(parent_process(), None);
+    let name = "resize the images";
+    let pool = Pool::builder().workers(1).name(name).build().unwrap();
+    let program = ("main".to_owned(), std::process::id());
+    let (outer, inner) = pool
+        .submit(job!(names_from_within), ())
+        .unwrap()
+        .join()
+        .unwrap();
+    let (outer_name, outer_pid, outer_parent, outer_ps) = outer;
+    assert_eq!(outer_name, "resize the images-0");
+    assert_eq!(outer_ps, "resize the im-0");
+    assert_eq!(outer_parent, Some(program.clone()));
+    let (inner_name, _, inner_parent, inner_ps) = inner;
+    assert_eq!((&*inner_name, &*inner_ps), ("inner-0", "inner-0"));
+    assert_eq!(inner_parent, Some((outer_name, outer_pid)));
+    let (own, pid, parent, ps) = spawn!(names()).unwrap().join().unwrap();
+    assert_eq!((&*own, parent, &*ps), ("names-0", Some(program), "names-0"));
+    assert_ne!(pid, std::process::id());
+}
+
+#[process_job]
+fn waits_for_ever() {
+    loop {
+        std::thread::park();
+    }
+}
+
+fn pids_of(children: &[ProcessInfo]) -> Vec<u32> {
+    children.iter().map(|child| child.pid).collect()
+}
+
+#[test]
+fn active_children_are_those_that_live() {
+    let _test = begin();
+    assert_eq!(active_children(), []);
+    let pool = Pool::new(2).unwrap();
+    let child = spawn!(waits_for_ever()).unwrap();
+    let children = active_children();
+    let names: Vec<&str> = children.iter().map(|child| child.name.as_str()).collect();
+    assert_eq!(names, ["worker-0", "worker-1", "waits_for_ever-0"]);
+    assert_eq!(
+        pids_of(&children),
+        [&pool.pids()[..], &[child.pid()]].concat()
+    );
+
+    let detached_pid = child.pid();
+    child.detach();
+    assert_eq!(pids_of(&active_children())[2..], [detached_pid]);
+    send(detached_pid, Signal::SIGKILL);
+    wait_for("the end of the detached one", || {
+        active_children().len() == 2
+    });
+
+    let killed = pool.pids()[1];
+    send(killed, Signal::SIGKILL);
+    wait_for("its replacement", || {
+        let pids = pids_of(&active_children());
+        pids.len() == 2 && !pids.contains(&killed)
+    });
+    drop(pool);
+    assert_eq!(active_children(), []);
+}
