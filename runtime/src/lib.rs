@@ -114,7 +114,10 @@ mod worker;
 
 pub use error::{Error, ErrorKind, JobError};
 pub use job::Job;
-pub use pool::{JobHandle, MapOptions, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats};
+pub use pool::{
+    Imap, ImapUnordered, JobHandle, MapOptions, Pool, PoolBuilder, PoolStats, StartMethod,
+    WorkerStats,
+};
 pub use process::Process;
 #[doc = include_str!("process_job.md")]
 pub use procession_macros::process_job;

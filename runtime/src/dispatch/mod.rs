@@ -301,6 +301,13 @@ impl Dispatch {
         self.withdraw(task);
     }
 
+    /// Takes a task back, or has it end with the item that runs; its outcome tells how far it came.
+    pub(crate) fn end_early(&self, task: TaskId) {
+        if !self.withdraw(task) {
+            lock(&self.desk).stop(&self.board, task);
+        }
+    }
+
     /// Sees to it that a claimed task comes to an end now; its outcome tells how.
     pub(crate) fn end_running(&self, task: TaskId, ending: Ending) {
         if !lock(&self.desk).stop(&self.board, task) {

@@ -47,6 +47,7 @@ pub(super) enum Rest {
 /// A task that is over.
 #[derive(Debug)]
 pub(crate) struct Outcome {
+    first_index: u64,
     n_items: u32,
     done: u32,
     started: u32,
@@ -142,9 +143,14 @@ impl<R> Verdicts<R> {
         }
     }
 
+    /// How many items it is of.
+    pub(crate) fn len(&self) -> usize {
+        self.results.len() + self.failures.len()
+    }
+
     /// One verdict per item, in order.
     pub(crate) fn each(self) -> impl Iterator<Item = Result<R, Failure>> {
-        let n_items = self.results.len() + self.failures.len();
+        let n_items = self.len();
         let (mut results, mut failures) = (
             self.results.into_iter(),
             self.failures.into_iter().peekable(),
@@ -186,6 +192,7 @@ impl Outcome {
         let gives = progress.gives.load(Ordering::Relaxed) != 0 || has_death(&faults);
         let parcel = gives.then(|| Parcel::of(id, task));
         Self {
+            first_index: task.order.first_index,
             n_items: task.order.n_items,
             done,
             started: if is_held || is_tried_again {
@@ -207,6 +214,11 @@ impl Outcome {
 
     pub(crate) fn n_items(&self) -> usize {
         self.n_items as usize
+    }
+
+    /// The place of the first item in the input of its map.
+    pub(crate) fn first_index(&self) -> usize {
+        self.first_index as usize
     }
 
     /// Whether a task of one item was cancelled.

@@ -7,6 +7,7 @@
 mod builder;
 mod chunking;
 mod handle;
+mod imap;
 mod limits;
 mod map;
 mod options;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 pub use builder::{PoolBuilder, StartMethod};
 pub use handle::JobHandle;
+pub use imap::{Imap, ImapUnordered};
 pub(crate) use map::CallTerms;
 pub use options::MapOptions;
 pub use stats::{PoolStats, WorkerStats};

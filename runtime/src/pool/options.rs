@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::error::Error;
 
-/// What a map is told beside its job and items: for [`Pool::map_with`](crate::Pool::map_with) and
-/// [`Pool::map_each_with`](crate::Pool::map_each_with); [`pool_map!`](crate::pool_map) takes the same by name.
+/// What a map is told beside its job and items: for [`Pool::map_with`](crate::Pool::map_with),
+/// [`Pool::map_each_with`](crate::Pool::map_each_with), [`Pool::imap_with`](crate::Pool::imap_with) and
+/// [`Pool::imap_unordered_with`](crate::Pool::imap_unordered_with); [`pool_map!`](crate::pool_map) takes the same by name.
 ///
 /// What is left out is as the job's attribute says, else as the pool was built.
 ///
@@ -31,6 +32,7 @@ pub struct MapOptions {
     pub(super) timeout: Option<Duration>,
     pub(super) deadline: Option<Duration>,
     pub(super) retries: Option<u32>,
+    pub(super) buffer_size: Option<usize>,
 }
 
 impl MapOptions {
@@ -44,6 +46,7 @@ impl MapOptions {
         timeout: None,
         deadline: None,
         retries: None,
+        buffer_size: None,
     };
 
     /// So many items are handed out at a time, where the pool would otherwise choose by itself.
@@ -124,10 +127,39 @@ impl MapOptions {
         self
     }
 
+    /// How many items may have been read from the input of an `imap` whose results were not given out yet; by default a
+    /// few chunks for each worker. An option of [`Pool::imap_with`](crate::Pool::imap_with) and
+    /// [`Pool::imap_unordered_with`](crate::Pool::imap_unordered_with); to `map`, which keeps all results, it does nothing.
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use procession::{MapOptions, Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn square(x: u64) -> u64 { x * x }
+    ///
+    /// let (pool, n_read) = (Pool::new(2)?, Cell::new(0));
+    /// let items = (0..).inspect(|_| n_read.set(n_read.get() + 1));
+    /// let mut squares = pool.imap_with(job!(square), items, MapOptions::NONE.buffer_size(5))?;
+    /// assert_eq!(n_read.get(), 0, "nothing is read before it is wanted");
+    /// assert_eq!(squares.next(), Some(Ok(0)));
+    /// assert!(n_read.get() <= 5);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn buffer_size(mut self, n_items: usize) -> Self {
+        self.buffer_size = Some(n_items);
+        self
+    }
+
     pub(super) fn refuse_nothing(&self) -> Result<(), Error> {
         let refuse = |what: &str| Err(Error::invalid_input(what));
         if self.chunk_size == Some(0) {
             return refuse("a `chunk_size` of 0 holds no item: give at least 1, or leave it out");
+        }
+        if self.buffer_size == Some(0) {
+            return refuse(
+                "a `buffer_size` of 0 lets no item in: give at least 1, or leave it out",
+            );
         }
         if self.deadline == Some(Duration::ZERO) {
             return refuse("a `deadline` of 0 would cancel every item; leave it out for no limit");
