@@ -115,8 +115,8 @@ mod worker;
 pub use error::{Error, ErrorKind, JobError};
 pub use job::Job;
 pub use pool::{
-    Imap, ImapUnordered, JobHandle, MapOptions, Pool, PoolBuilder, PoolStats, StartMethod,
-    WorkerStats,
+    AsCompleted, Imap, ImapUnordered, JobHandle, MapError, MapOptions, Pool, PoolBuilder,
+    PoolStats, StartMethod, WaitFor, Waited, WorkerStats, as_completed, wait,
 };
 pub use process::Process;
 #[doc = include_str!("process_job.md")]

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::Refused;
 use super::arena::Arena;
 use super::audit::Wrong;
+use super::listener::Listener;
 use super::outcome::{Outcome, Parcel, Remembered, Rest};
 use crate::board::{Board, Layout, Order, Ordering, Span, State, TaskId, TaskIndex};
 use crate::codec::Passengers;
@@ -29,6 +30,10 @@ pub(super) struct Desk {
     pub(super) last_audit: u64,
     /// Why no further task is taken.
     pub(super) gone: Option<Arc<str>>,
+    /// Listeners to be called, of tasks on the board.
+    pub(super) n_to_call: usize,
+    /// And of tasks that are over.
+    pub(super) due: Vec<Listener>,
 }
 
 #[derive(Default)]
@@ -48,6 +53,7 @@ pub(super) struct Tenant {
     passengers: Passengers,
     /// Nobody, once the caller has turned away.
     mailbox: Option<(Arc<Mailbox>, u64)>,
+    listeners: Vec<Listener>,
     /// What the last audit found.
     wrong: Option<Wrong>,
 }
@@ -65,6 +71,7 @@ impl Tenant {
             remembered,
             passengers,
             mailbox: Some((Arc::clone(mailbox), tag)),
+            listeners: Vec::new(),
             wrong: None,
         }
     }
@@ -99,6 +106,13 @@ impl Mailbox {
         self.emptied.load(StdOrdering::Acquire) && self.is_empty()
     }
 
+    /// Whether the one job whose outcome has arrived here gave no result, and was not cancelled.
+    pub(crate) fn has_failed(&self) -> bool {
+        lock(&self.arrived)
+            .first()
+            .is_some_and(|(_, outcome)| outcome.has_failed() && !outcome.is_cancelled())
+    }
+
     /// Whether the one job whose outcome arrives here was cancelled.
     pub(crate) fn was_cancelled(&self) -> bool {
         lock(&self.arrived)
@@ -120,6 +134,8 @@ impl Desk {
             rescan_seen: 0,
             last_audit: sys::monotonic_nanos(),
             gone: None,
+            n_to_call: 0,
+            due: Vec::new(),
         }
     }
 
@@ -297,6 +313,15 @@ impl Desk {
         })
     }
 
+    /// `None` where the task is over.
+    pub(super) fn listeners_of(&mut self, task: TaskId) -> Option<&mut Vec<Listener>> {
+        let row = self.rows.get_mut(task.index.0 as usize)?;
+        let tenant = row.tenant.as_mut();
+        tenant
+            .filter(|_| row.generation == task.generation)
+            .map(|tenant| &mut tenant.listeners)
+    }
+
     /// What the row of the task that sits there is to say.
     pub(super) fn order_at(&self, index: TaskIndex) -> Option<Order> {
         let row = self.rows.get(index.0 as usize)?;
@@ -356,5 +381,7 @@ impl Desk {
         self.arena.give_back(tenant.span);
         self.n_in_flight -= 1;
         self.has_answered = true;
+        // After the mailbox, where they look.
+        self.tell(tenant.listeners);
     }
 }

@@ -19,7 +19,10 @@ mod audit;
 mod desk;
 #[cfg(all(any(test, fuzzing), target_os = "linux", not(procession_unsupported)))]
 pub(crate) mod fuzzing;
+mod listener;
+mod notifier;
 mod outcome;
+mod several;
 mod single;
 mod task;
 
@@ -31,8 +34,11 @@ use std::time::{Duration, Instant};
 
 pub(crate) use desk::Mailbox;
 use desk::{Desk, Tenant};
+pub(crate) use listener::{Listener, Notes};
+pub(crate) use notifier::notify;
 pub(crate) use outcome::{Failure, Verdicts};
 use outcome::{Limits, Remembered, Rest};
+pub(crate) use several::wait_for_any;
 pub(crate) use task::{NewTask, Refused};
 
 use crate::board::{self, ALIGN, Board, Layout, Order, Ordering, Span, TaskId, round_up};

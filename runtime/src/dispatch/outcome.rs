@@ -229,6 +229,11 @@ impl Outcome {
         }
     }
 
+    /// Whether an item has no result.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.done < self.n_items || !self.faults.is_empty()
+    }
+
     /// Whether a worker ended with one of the items.
     pub(crate) fn cost_a_worker(&self) -> bool {
         has_death(&self.faults)

@@ -6,13 +6,16 @@
 
 mod builder;
 mod chunking;
+mod future;
 mod handle;
 mod imap;
 mod limits;
 mod map;
 mod options;
+mod partial;
 mod source;
 mod stats;
+mod wait;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +26,9 @@ pub use handle::JobHandle;
 pub use imap::{Imap, ImapUnordered};
 pub(crate) use map::CallTerms;
 pub use options::MapOptions;
+pub use partial::MapError;
 pub use stats::{PoolStats, WorkerStats};
+pub use wait::{AsCompleted, WaitFor, Waited, as_completed, wait};
 
 use crate::board::Ordering;
 use crate::dispatch::Dispatch;
