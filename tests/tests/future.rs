@@ -268,9 +268,12 @@ fn killed_workers_wake_whoever_awaits() {
             .unwrap();
         let waiter = thread::spawn(|| block_on(handle));
         wait_for("the job to begin", || tally.runs() == n_killed);
-        pool.pids()
-            .into_iter()
-            .for_each(|pid| processes::send(pid, Signal::SIGKILL));
+        // A worker may have begun before it is in the list.
+        wait_for("its end", || {
+            let pids = pool.pids().into_iter();
+            pids.for_each(|pid| processes::send(pid, Signal::SIGKILL));
+            waiter.is_finished()
+        });
         let error = waiter.join().unwrap().unwrap_err();
         assert!(matches!(error, JobError::Killed { signal: 9, .. }));
     }
