@@ -112,11 +112,12 @@ pub mod sync;
 mod sys;
 mod worker;
 
+pub use board::Priority;
 pub use error::{Error, ErrorKind, JobError};
 pub use job::Job;
 pub use pool::{
     AsCompleted, Imap, ImapUnordered, JobHandle, MapError, MapOptions, Pool, PoolBuilder,
-    PoolStats, StartMethod, WaitFor, Waited, WorkerStats, as_completed, wait,
+    PoolStats, StartMethod, SubmitOptions, WaitFor, Waited, WorkerStats, as_completed, wait,
 };
 pub use process::Process;
 #[doc = include_str!("process_job.md")]

@@ -188,6 +188,7 @@ fn killed_workers_and_the_end_of_a_pool_complete_handles() {
         .unwrap();
     let handles = [begun, submit(&other, FOREVER), submit(&other, FOREVER)];
     wait_for("the job to begin", || tally.runs() == 1);
+    wait_for("its worker's number", || !pool.pids().is_empty());
     processes::send(pool.pids()[0], Signal::SIGKILL);
     let waited = wait(&handles, WaitFor::FirstException, None);
     assert_eq!((waited.done, waited.not_done), (vec![0], vec![1, 2]));

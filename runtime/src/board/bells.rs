@@ -204,7 +204,7 @@ impl Board {
             return;
         }
         let n_looking = n_rung_for + self.bells().spinning.0.len(n_workers);
-        let n_tasks = self.queue().looks_long() + self.retries().looks_long();
+        let n_tasks: u64 = self.queues().map(|queue| queue.looks_long()).sum();
         if n_tasks > u64::from(n_looking) {
             self.wake_sleeper();
         }

@@ -10,7 +10,7 @@ use super::arena::Arena;
 use super::audit::Wrong;
 use super::listener::Listener;
 use super::outcome::{Outcome, Parcel, Remembered, Rest};
-use crate::board::{Board, Layout, Order, Ordering, Span, State, TaskId, TaskIndex};
+use crate::board::{Board, Layout, Order, Ordering, Priority, Span, State, TaskId, TaskIndex};
 use crate::codec::Passengers;
 use crate::supervisor::lock;
 use crate::sys;
@@ -19,8 +19,8 @@ pub(super) struct Desk {
     arena: Arena,
     rows: Vec<Row>,
     free_rows: Vec<TaskIndex>,
-    /// Rows whose task was withdrawn while its name stood in the queue, at this position.
-    withdrawn: Vec<(u64, TaskIndex)>,
+    /// Rows whose task was withdrawn while its name stood in a queue.
+    withdrawn: Vec<TaskIndex>,
     n_rows: u32,
     n_in_flight: usize,
     /// Whether there has been an outcome.
@@ -39,8 +39,9 @@ pub(super) struct Desk {
 #[derive(Default)]
 struct Row {
     generation: u32,
-    /// Of its task's name in the queue.
+    /// Of its latest task's name in the queue of this priority.
     position: u64,
+    priority: Priority,
     tenant: Option<Tenant>,
 }
 
@@ -54,6 +55,7 @@ pub(super) struct Tenant {
     /// Nobody, once the caller has turned away.
     mailbox: Option<(Arc<Mailbox>, u64)>,
     listeners: Vec<Listener>,
+    priority: Priority,
     /// What the last audit found.
     wrong: Option<Wrong>,
 }
@@ -72,8 +74,14 @@ impl Tenant {
             passengers,
             mailbox: Some((Arc::clone(mailbox), tag)),
             listeners: Vec::new(),
+            priority: Priority::Normal,
             wrong: None,
         }
+    }
+
+    pub(super) fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
     }
 }
 
@@ -189,10 +197,12 @@ impl Desk {
 
     fn has_row(&mut self, board: &Board) -> bool {
         if self.free_rows.is_empty() && self.rows.len() >= self.n_rows as usize {
-            let (queue, free_rows) = (board.queue(), &mut self.free_rows);
-            self.withdrawn.retain(|&(position, index)| {
+            let (rows, free_rows) = (&self.rows, &mut self.free_rows);
+            self.withdrawn.retain(|&index| {
+                let row = &rows[index.0 as usize];
+                let queue = board.queue(row.priority);
                 // An empty queue has been passed, even where a worker gone mad has written its ends.
-                let has_passed = queue.has_passed(position) || queue.looks_empty();
+                let has_passed = queue.has_passed(row.position) || queue.looks_empty();
                 if has_passed {
                     free_rows.push(index);
                 }
@@ -206,6 +216,7 @@ impl Desk {
     pub(super) fn seat(&mut self, board: &Board, index: TaskIndex, tenant: Tenant) -> TaskId {
         let row = &mut self.rows[index.0 as usize];
         let order = tenant.remembered.order;
+        row.priority = tenant.priority;
         row.tenant = Some(tenant);
         let id = TaskId {
             index,
@@ -216,7 +227,7 @@ impl Desk {
         order.write(shared);
         shared.progress.reset();
         shared.state.publish(id.generation);
-        row.position = board.queue().append(id);
+        row.position = board.queue(row.priority).append(id);
         id
     }
 
@@ -251,7 +262,7 @@ impl Desk {
             return false;
         }
         // Not free yet: a new tenant would have a second name in the queue; see `board::queue`.
-        self.withdrawn.push((row.position, task.index));
+        self.withdrawn.push(task.index);
         self.deliver(board, task.index, rest.clone());
         true
     }
@@ -339,9 +350,10 @@ impl Desk {
 
     /// Puts the name of a task that waits into the queue once more.
     pub(super) fn name_again(&mut self, board: &Board, task: TaskId) {
-        board.queue().mend();
         if let Some(row) = self.rows.get_mut(task.index.0 as usize) {
-            row.position = board.queue().append(task);
+            let queue = board.queue(row.priority);
+            queue.mend();
+            row.position = queue.append(task);
         }
         board.wake_sleeper();
     }

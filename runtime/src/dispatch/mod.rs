@@ -201,7 +201,8 @@ impl Dispatch {
                 task.input.passengers().clone(),
                 task.mailbox,
                 task.tag,
-            ),
+            )
+            .with_priority(task.priority),
         );
         drop(desk);
         self.board.wake_worker();

@@ -52,9 +52,10 @@ pub struct JobHandle<R> {
 pub(super) fn submit<J: Job<Item>, Item>(
     pool: &Pool,
     args: Item,
+    options: MapOptions,
     wait: bool,
 ) -> Result<JobHandle<J::Output>, Error> {
-    let terms = CallTerms::new::<J, Item>(pool, MapOptions::NONE)?;
+    let terms = CallTerms::new::<J, Item>(pool, options)?;
     let mut encoder = Encoder::new();
     encode_call::<J, Item>(&args, &mut encoder)?;
     let mailbox = Arc::new(Mailbox::default());

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::chunking::Chunking;
 use super::source::Source;
 use super::{MapOptions, Pool};
-use crate::board::TaskId;
+use crate::board::{Priority, TaskId};
 use crate::codec::{CodecError, Encoder, Passengers, fixed_size};
 use crate::dispatch::{Failure, Mailbox, NewTask, Refused, Verdicts};
 use crate::error::{Error, JobError};
@@ -31,6 +31,7 @@ pub(crate) struct CallTerms {
     /// Of the whole map.
     deadline: Option<Duration>,
     retries: u32,
+    priority: Priority,
 }
 
 impl CallTerms {
@@ -57,6 +58,7 @@ impl CallTerms {
             timeout,
             deadline: options.deadline,
             retries,
+            priority: options.priority,
         })
     }
 
@@ -69,6 +71,7 @@ impl CallTerms {
             timeout,
             deadline: None,
             retries,
+            priority: Priority::Normal,
         })
     }
 
@@ -90,6 +93,7 @@ impl CallTerms {
             timeout: self.timeout,
             deadline: self.deadline,
             retries: self.retries,
+            priority: self.priority,
             guarded: self.timeout.is_some() || self.deadline.is_some(),
             ends_at_fault: false,
             flush_each: true,
