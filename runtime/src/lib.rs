@@ -117,11 +117,13 @@ pub mod sync;
 mod sys;
 mod worker;
 
+pub use board::Priority;
 pub use error::{Error, ErrorKind, JobError};
 pub use job::{Initializer, Job};
 pub use pool::{
-    JobHandle, MapOptions, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats, fork_map,
-    fork_map_each,
+    AsCompleted, Imap, ImapUnordered, JobHandle, MapError, MapOptions, Pool, PoolBuilder,
+    PoolStats, StartMethod, SubmitOptions, WaitFor, Waited, WorkerStats, as_completed, fork_map,
+    fork_map_each, wait,
 };
 pub use process::Process;
 #[doc = include_str!("process_job.md")]

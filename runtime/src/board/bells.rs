@@ -204,7 +204,7 @@ impl Board {
             return;
         }
         let n_looking = n_rung_for + self.bells().spinning.0.len(n_workers);
-        let n_tasks = self.queue().looks_long() + self.retries().looks_long();
+        let n_tasks: u64 = self.queues().map(|queue| queue.looks_long()).sum();
         if n_tasks > u64::from(n_looking) {
             self.wake_sleeper();
         }
@@ -323,19 +323,44 @@ impl Board {
 
     /// Program: sleeps until something is finished or `timeout` is over, unless `ready` says it is already.
     pub(crate) fn sleep_caller(&self, timeout: Duration, ready: impl FnOnce() -> bool) {
+        let (done, seen) = self.count_caller();
+        // SeqCst: pairs with the fence in `wake_callers`: either the finisher sees that somebody waits, or
+        // `ready` sees what it finished.
+        fence(Ordering::SeqCst);
+        if !ready() {
+            futex::wait(done, seen, Some(timeout));
+        }
+        self.count_caller_out();
+    }
+
+    /// As [`sleep_caller`](Self::sleep_caller), until something is finished on any of these boards.
+    pub(crate) fn sleep_caller_of_any(
+        boards: &[&Self],
+        timeout: Duration,
+        ready: impl FnOnce() -> bool,
+    ) {
+        let words: Vec<_> = boards.iter().map(|board| board.count_caller()).collect();
+        // SeqCst: as in `sleep_caller`, for each board.
+        fence(Ordering::SeqCst);
+        if !ready() {
+            futex::wait_any(&words, timeout);
+        }
+        boards.iter().for_each(|board| board.count_caller_out());
+    }
+
+    /// From here on a caller waits; gives the word that it may sleep on, and what that is now.
+    fn count_caller(&self) -> (&AtomicU32, u32) {
         let bells = self.bells();
         let seen = bells.done.load(Ordering::Acquire);
         if bells.n_waiting.fetch_add(1, Ordering::AcqRel) > MOST_CALLERS {
             // A worker gone mad has been here. Whoever else waits right now sleeps a while too long, once.
             bells.n_waiting.store(1, Ordering::Release);
         }
-        // SeqCst: pairs with the fence in `wake_callers`: either the finisher sees that somebody waits, or
-        // `ready` sees what it finished.
-        fence(Ordering::SeqCst);
-        if !ready() {
-            futex::wait(&bells.done, seen, Some(timeout));
-        }
-        bells.n_waiting.fetch_sub(1, Ordering::AcqRel);
+        (&bells.done, seen)
+    }
+
+    fn count_caller_out(&self) {
+        self.bells().n_waiting.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -1,10 +1,10 @@
 //! Where everything lies on a board, computed from a few sizes that every process keeps privately.
 //!
 //! ```text
-//! header | worker records | queue of retries | queue | task table | setup | arena | region 0 … region n
+//! header | worker records | queue of retries | queue of each priority | task table | setup | arena | region 0 … region n
 //! ```
 
-use super::{Header, TaskRow, WorkerRecord};
+use super::{Header, Priority, TaskRow, WorkerRecord};
 use crate::sys::page_size;
 
 /// More workers than this in one pool are refused.
@@ -62,7 +62,7 @@ impl Layout {
         (u64::from(self.n_workers) * 2 + 2).next_power_of_two()
     }
 
-    /// Places in the queue: see [`queue`].
+    /// Places in a queue: see [`queue`].
     pub(super) fn n_names(self) -> u64 {
         (u64::from(self.n_tasks) + u64::from(self.n_workers) + 1).next_power_of_two()
     }
@@ -75,12 +75,13 @@ impl Layout {
         self.records() + u64::from(self.n_workers) * RECORD_LEN
     }
 
-    pub(super) fn names(self) -> u64 {
-        self.retry_names() + self.n_retry_names() * 8
+    /// Of the queue at this place.
+    pub(super) fn names(self, place: u64) -> u64 {
+        self.retry_names() + self.n_retry_names() * 8 + place * self.n_names() * 8
     }
 
     pub(super) fn tasks(self) -> u64 {
-        round_up(self.names() + self.n_names() * 8, 4096)
+        round_up(self.names(Priority::N as u64), 4096)
     }
 
     /// What workers read before their first task.

@@ -34,6 +34,7 @@ mod bells;
 mod finished;
 mod layout;
 mod order;
+mod priority;
 mod queue;
 mod record;
 mod region;
@@ -50,6 +51,7 @@ pub(crate) use bells::spin;
 pub(crate) use finished::Finished;
 pub(crate) use layout::{ALIGN, Layout, MAX_WORKERS, Span, round_up};
 pub(crate) use order::Order;
+pub use priority::Priority;
 pub(crate) use queue::{Line, Queue, QueueEnds};
 pub(crate) use record::{Phase, TIME_UP, Text, WorkerRecord};
 pub(crate) use region::{Log, LogEnds, is_block_of};
@@ -62,7 +64,8 @@ use crate::sys::{Fd, Mapping, WordsBuffer, memfd};
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Header {
-    pub(crate) queue: QueueEnds,
+    /// By the place of their priority.
+    pub(crate) queues: [QueueEnds; Priority::N],
     /// Tasks that the supervisor took from the dead; they come first.
     pub(crate) retries: QueueEnds,
     pub(crate) finished: Line<Finished>,
@@ -186,11 +189,18 @@ impl Board {
         self.table(self.layout.tasks(), u64::from(self.layout.n_tasks))
     }
 
-    pub(crate) fn queue(&self) -> Queue<'_> {
+    pub(crate) fn queue(&self, priority: Priority) -> Queue<'_> {
+        let place = priority.place();
         Queue {
-            ends: &self.header().queue,
-            names: self.table(self.layout.names(), self.layout.n_names()),
+            ends: &self.header().queues[place],
+            names: self.table(self.layout.names(place as u64), self.layout.n_names()),
         }
+    }
+
+    /// Of all that waits, first what comes first: what the supervisor took from the dead.
+    pub(crate) fn queues(&self) -> impl Iterator<Item = Queue<'_>> {
+        let by_priority = Priority::ALL.into_iter().map(|one| self.queue(one));
+        std::iter::once(self.retries()).chain(by_priority)
     }
 
     pub(crate) fn retries(&self) -> Queue<'_> {
@@ -312,7 +322,7 @@ impl Board {
 
     /// Whether there may be a task that no worker has claimed.
     pub(crate) fn has_queued(&self) -> bool {
-        !self.queue().looks_empty() || !self.retries().looks_empty()
+        self.queues().any(|queue| !queue.looks_empty())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The order of the tasks: a ring of names (row and generation) that workers take from the front.
 //!
-//! One process appends (the program to the queue, the supervisor to the queue of retries); any number of
+//! One process appends (the program to the queue of each priority, the supervisor to the queue of retries); any number of
 //! workers take. The ring holds no ownership: a worker that reads a name has nothing until it has changed
 //! that task's state word, so a worker may die at any instruction here and nothing is lost. `head` only
 //! saves looking at names that are known to be taken; it may lag, never run ahead: it moves past a name

@@ -104,7 +104,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::board::{Layout, Order, Ordering, Room, Span, TaskRow, Try};
+    use crate::board::{Layout, Order, Ordering, Priority, Room, Span, TaskRow, Try};
     use crate::dispatch::desk::{Mailbox, Tenant};
     use crate::dispatch::outcome::{Remembered, Rest};
 
@@ -267,20 +267,20 @@ mod tests {
             ..
         } = scene();
         // The name is lost, and the worker has gone to sleep.
-        board.queue().take(|_| true);
+        board.queue(Priority::Normal).take(|_| true);
         let record = &board.workers()[0];
         let mut n_looks = 0;
         board.sleep_worker(WorkerIndex(0), Duration::ZERO, || {
             n_looks += 1;
             if n_looks == 1 {
                 desk.audit(&board);
-                assert!(board.queue().looks_empty());
+                assert!(board.queue(Priority::Normal).looks_empty());
                 desk.audit(&board);
             }
             None::<()>
         });
         assert_eq!(n_looks, 2, "it was rung for");
-        assert_eq!(board.queue().take(|_| true), Some(task));
+        assert_eq!(board.queue(Priority::Normal).take(|_| true), Some(task));
         assert_eq!(record.jobs_done.load(Ordering::Relaxed), 0);
     }
 

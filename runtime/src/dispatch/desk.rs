@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 use super::Refused;
 use super::arena::Arena;
 use super::audit::Wrong;
+use super::listener::Listener;
 use super::outcome::{Outcome, Parcel, Remembered, Rest};
-use crate::board::{Board, Layout, Order, Ordering, Span, State, TaskId, TaskIndex};
+use crate::board::{Board, Layout, Order, Ordering, Priority, Span, State, TaskId, TaskIndex};
 use crate::codec::Passengers;
 use crate::supervisor::lock;
 use crate::sys;
@@ -18,8 +19,8 @@ pub(super) struct Desk {
     arena: Arena,
     rows: Vec<Row>,
     free_rows: Vec<TaskIndex>,
-    /// Rows whose task was withdrawn while its name stood in the queue, at this position.
-    withdrawn: Vec<(u64, TaskIndex)>,
+    /// Rows whose task was withdrawn while its name stood in a queue.
+    withdrawn: Vec<TaskIndex>,
     n_rows: u32,
     n_in_flight: usize,
     /// Whether there has been an outcome.
@@ -29,13 +30,18 @@ pub(super) struct Desk {
     pub(super) last_audit: u64,
     /// Why no further task is taken.
     pub(super) gone: Option<Arc<str>>,
+    /// Listeners to be called, of tasks on the board.
+    pub(super) n_to_call: usize,
+    /// And of tasks that are over.
+    pub(super) due: Vec<Listener>,
 }
 
 #[derive(Default)]
 struct Row {
     generation: u32,
-    /// Of its task's name in the queue.
+    /// Of its latest task's name in the queue of this priority.
     position: u64,
+    priority: Priority,
     tenant: Option<Tenant>,
 }
 
@@ -48,6 +54,8 @@ pub(super) struct Tenant {
     passengers: Passengers,
     /// Nobody, once the caller has turned away.
     mailbox: Option<(Arc<Mailbox>, u64)>,
+    listeners: Vec<Listener>,
+    priority: Priority,
     /// What the last audit found.
     wrong: Option<Wrong>,
 }
@@ -65,8 +73,15 @@ impl Tenant {
             remembered,
             passengers,
             mailbox: Some((Arc::clone(mailbox), tag)),
+            listeners: Vec::new(),
+            priority: Priority::Normal,
             wrong: None,
         }
+    }
+
+    pub(super) fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
     }
 }
 
@@ -118,6 +133,13 @@ impl Mailbox {
         self.emptied.load(StdOrdering::Acquire) && self.is_empty()
     }
 
+    /// Whether the one job whose outcome has arrived here gave no result, and was not cancelled.
+    pub(crate) fn has_failed(&self) -> bool {
+        let content = lock(&self.content);
+        let first = content.arrived.first();
+        first.is_some_and(|(_, outcome)| outcome.has_failed() && !outcome.is_cancelled())
+    }
+
     /// Whether the one job whose outcome arrives here was cancelled.
     pub(crate) fn was_cancelled(&self) -> bool {
         let content = lock(&self.content);
@@ -139,6 +161,8 @@ impl Desk {
             rescan_seen: 0,
             last_audit: sys::monotonic_nanos(),
             gone: None,
+            n_to_call: 0,
+            due: Vec::new(),
         }
     }
 
@@ -192,10 +216,12 @@ impl Desk {
 
     fn has_row(&mut self, board: &Board) -> bool {
         if self.free_rows.is_empty() && self.rows.len() >= self.n_rows as usize {
-            let (queue, free_rows) = (board.queue(), &mut self.free_rows);
-            self.withdrawn.retain(|&(position, index)| {
+            let (rows, free_rows) = (&self.rows, &mut self.free_rows);
+            self.withdrawn.retain(|&index| {
+                let row = &rows[index.0 as usize];
+                let queue = board.queue(row.priority);
                 // An empty queue has been passed, even where a worker gone mad has written its ends.
-                let has_passed = queue.has_passed(position) || queue.looks_empty();
+                let has_passed = queue.has_passed(row.position) || queue.looks_empty();
                 if has_passed {
                     free_rows.push(index);
                 }
@@ -209,6 +235,7 @@ impl Desk {
     pub(super) fn seat(&mut self, board: &Board, index: TaskIndex, tenant: Tenant) -> TaskId {
         let row = &mut self.rows[index.0 as usize];
         let order = tenant.remembered.order;
+        row.priority = tenant.priority;
         row.tenant = Some(tenant);
         let id = TaskId {
             index,
@@ -219,7 +246,7 @@ impl Desk {
         order.write(shared);
         shared.progress.reset();
         shared.state.publish(id.generation);
-        row.position = board.queue().append(id);
+        row.position = board.queue(row.priority).append(id);
         id
     }
 
@@ -254,7 +281,7 @@ impl Desk {
             return false;
         }
         // Not free yet: a new tenant would have a second name in the queue; see `board::queue`.
-        self.withdrawn.push((row.position, task.index));
+        self.withdrawn.push(task.index);
         self.deliver(board, task.index, rest.clone());
         true
     }
@@ -316,6 +343,15 @@ impl Desk {
         })
     }
 
+    /// `None` where the task is over.
+    pub(super) fn listeners_of(&mut self, task: TaskId) -> Option<&mut Vec<Listener>> {
+        let row = self.rows.get_mut(task.index.0 as usize)?;
+        let tenant = row.tenant.as_mut();
+        tenant
+            .filter(|_| row.generation == task.generation)
+            .map(|tenant| &mut tenant.listeners)
+    }
+
     /// What the row of the task that sits there is to say.
     pub(super) fn order_at(&self, index: TaskIndex) -> Option<Order> {
         let row = self.rows.get(index.0 as usize)?;
@@ -333,9 +369,10 @@ impl Desk {
 
     /// Puts the name of a task that waits into the queue once more.
     pub(super) fn name_again(&mut self, board: &Board, task: TaskId) {
-        board.queue().mend();
         if let Some(row) = self.rows.get_mut(task.index.0 as usize) {
-            row.position = board.queue().append(task);
+            let queue = board.queue(row.priority);
+            queue.mend();
+            row.position = queue.append(task);
         }
         board.wake_sleeper();
     }
@@ -358,6 +395,7 @@ impl Desk {
             remembered,
             passengers,
             mailbox,
+            listeners,
             ..
         }) = &mut row.tenant
         else {
@@ -369,7 +407,7 @@ impl Desk {
         };
         let shared = &board.tasks()[index.0 as usize];
         let gives = shared.progress.gives.load(Ordering::Relaxed) != 0;
-        let kept = std::mem::take(passengers);
+        let (kept, listeners) = (std::mem::take(passengers), std::mem::take(listeners));
         let read = |buffer| Outcome::read(board, task, remembered, rest, kept, buffer);
         match mailbox {
             Some((mailbox, tag)) => mailbox.put(*tag, read),
@@ -384,5 +422,7 @@ impl Desk {
         row.generation = row.generation.wrapping_add(1);
         self.n_in_flight -= 1;
         self.has_answered = true;
+        // After the mailbox, where they look.
+        self.tell(listeners);
     }
 }

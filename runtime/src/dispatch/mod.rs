@@ -19,7 +19,10 @@ mod audit;
 mod desk;
 #[cfg(all(any(test, fuzzing), target_os = "linux", not(procession_unsupported)))]
 pub(crate) mod fuzzing;
+mod listener;
+mod notifier;
 mod outcome;
+mod several;
 mod single;
 mod task;
 
@@ -31,8 +34,11 @@ use std::time::{Duration, Instant};
 
 pub(crate) use desk::Mailbox;
 use desk::{Desk, Tenant};
+pub(crate) use listener::{Listener, Notes};
+pub(crate) use notifier::notify;
 pub(crate) use outcome::{Failure, Outcome, Verdicts};
 use outcome::{Limits, Remembered, Rest};
+pub(crate) use several::wait_for_any;
 pub(crate) use task::{NewTask, Refused};
 
 use crate::board::{self, ALIGN, Board, Layout, Order, Ordering, Span, TaskId, round_up};
@@ -233,7 +239,8 @@ impl Dispatch {
                 task.input.passengers().clone(),
                 task.mailbox,
                 task.tag,
-            ),
+            )
+            .with_priority(task.priority),
         );
         drop(desk);
         self.board.wake_worker();
@@ -337,6 +344,13 @@ impl Dispatch {
         }
         lock(&self.desk).silence(&self.board, task);
         self.withdraw(task);
+    }
+
+    /// Takes a task back, or has it end with the item that runs; its outcome tells how far it came.
+    pub(crate) fn end_early(&self, task: TaskId) {
+        if !self.withdraw(task) {
+            lock(&self.desk).stop(&self.board, task);
+        }
     }
 
     /// Sees to it that a claimed task comes to an end now; its outcome tells how.

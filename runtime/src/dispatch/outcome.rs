@@ -65,6 +65,7 @@ pub(super) enum Rest {
 /// A task that is over.
 #[derive(Debug)]
 pub(crate) struct Outcome {
+    first_index: u64,
     n_items: u32,
     done: u32,
     started: u32,
@@ -140,6 +141,13 @@ pub(crate) struct Verdicts<R> {
 }
 
 impl<R> Verdicts<R> {
+    pub(crate) fn of_results(results: Vec<R>) -> Self {
+        Self {
+            results,
+            failures: Vec::new(),
+        }
+    }
+
     /// Of a single item that could not even be sent.
     pub(crate) fn of_failure(failure: Failure) -> Self {
         Self {
@@ -160,9 +168,14 @@ impl<R> Verdicts<R> {
         }
     }
 
+    /// How many items it is of.
+    pub(crate) fn len(&self) -> usize {
+        self.results.len() + self.failures.len()
+    }
+
     /// One verdict per item, in order.
     pub(crate) fn each(self) -> impl Iterator<Item = Result<R, Failure>> {
-        let n_items = self.results.len() + self.failures.len();
+        let n_items = self.len();
         let (mut results, mut failures) = (
             self.results.into_iter(),
             self.failures.into_iter().peekable(),
@@ -205,6 +218,7 @@ impl Outcome {
         let gives = progress.gives.load(Ordering::Relaxed) != 0 || has_death(&faults);
         let parcel = gives.then(|| Parcel::of(id, task));
         Self {
+            first_index: task.order.first_index,
             n_items: task.order.n_items,
             done,
             started: if is_held || is_tried_again {
@@ -228,12 +242,22 @@ impl Outcome {
         self.n_items as usize
     }
 
+    /// The place of the first item in the input of its map.
+    pub(crate) fn first_index(&self) -> usize {
+        self.first_index as usize
+    }
+
     /// Whether a task of one item was cancelled.
     pub(crate) fn is_cancelled(&self) -> bool {
         match self.faults.first() {
             Some((fault, _)) => fault.kind == FaultKind::Cancelled,
             None => self.done == 0 && matches!(self.rest, Rest::Cancelled),
         }
+    }
+
+    /// Whether an item has no result.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.done < self.n_items || !self.faults.is_empty()
     }
 
     /// Whether a worker ended with one of the items.

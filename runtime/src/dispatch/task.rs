@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::desk::Mailbox;
-use crate::board::{ALIGN, Order, Room, Span, round_up};
+use crate::board::{ALIGN, Order, Priority, Room, Span, round_up};
 use crate::codec::Encoder;
 use crate::error::{Error, ErrorKind};
 
@@ -24,6 +24,7 @@ pub(crate) struct NewTask<'a> {
     /// Of the whole map, kept by the map; here for verdicts to quote.
     pub(crate) deadline: Option<Duration>,
     pub(crate) retries: u32,
+    pub(crate) priority: Priority,
     /// Whether the supervisor may single out the item that runs, to end it.
     pub(crate) guarded: bool,
     /// Whether no item is to begin after one that failed.

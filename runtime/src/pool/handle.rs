@@ -16,7 +16,8 @@ use crate::supervisor::Ending;
 
 /// A job that was queued on a pool, and its result to come.
 ///
-/// Dropping the handle lets the job run and throws its result away.
+/// Dropping the handle lets the job run and throws its result away. A handle is a `Future`, see there; of several handles
+/// take care [`as_completed`](crate::as_completed) and [`wait`](crate::wait).
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,9 +40,11 @@ use crate::supervisor::Ending;
 /// # Ok::<(), procession::Error>(())
 /// ```
 pub struct JobHandle<R> {
-    dispatch: Arc<Dispatch>,
-    mailbox: Arc<Mailbox>,
-    task: TaskId,
+    pub(super) dispatch: Arc<Dispatch>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) task: TaskId,
+    /// Whether a waker of this handle's may be with its task.
+    pub(super) is_awaited: bool,
     job: &'static str,
     result: PhantomData<fn() -> R>,
 }
@@ -49,9 +52,10 @@ pub struct JobHandle<R> {
 pub(super) fn submit<J: Job<Item>, Item>(
     pool: &Pool,
     args: Item,
+    options: MapOptions,
     wait: bool,
 ) -> Result<JobHandle<J::Output>, Error> {
-    let terms = CallTerms::new::<J, Item>(pool, MapOptions::NONE)?;
+    let terms = CallTerms::new::<J, Item>(pool, options)?;
     let mut encoder = Encoder::new();
     encode_call::<J, Item>(&args, &mut encoder)?;
     let mailbox = Arc::new(Mailbox::default());
@@ -70,6 +74,7 @@ pub(super) fn submit<J: Job<Item>, Item>(
         dispatch,
         mailbox,
         task,
+        is_awaited: false,
         job: J::NAME,
         result: PhantomData,
     })

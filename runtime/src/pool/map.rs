@@ -2,7 +2,7 @@
 //!
 //! The calling thread feeds and collects by itself; there is no thread behind it. It keeps a few tasks per
 //! worker on the board, more only of very short ones, so an iterator is pulled only as fast as its items are worked
-//! off.
+//! off. Who gives the results out one by one, [`super::imap`], bounds how far it may be ahead of them.
 //!
 //! The calling thread keeps the map's deadline, too: once it has passed, nothing is fed any more, each task on the
 //! board is withdrawn or ended, and the verdicts of those are waited for like any others.
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::chunking::Chunking;
 use super::source::Source;
 use super::{MapOptions, Pool};
-use crate::board::TaskId;
+use crate::board::{Priority, TaskId};
 use crate::codec::{CodecError, Encoder, Passengers, append_numbers, fixed_size};
 use crate::dispatch::{Failure, Mailbox, NewTask, Outcome, Refused, Verdicts};
 use crate::error::{Error, JobError};
@@ -31,6 +31,7 @@ pub(crate) struct CallTerms {
     /// Of the whole map.
     deadline: Option<Duration>,
     retries: u32,
+    priority: Priority,
 }
 
 impl CallTerms {
@@ -58,6 +59,7 @@ impl CallTerms {
             timeout,
             deadline: options.deadline,
             retries,
+            priority: options.priority,
         })
     }
 
@@ -71,6 +73,7 @@ impl CallTerms {
             timeout,
             deadline: None,
             retries,
+            priority: Priority::Normal,
         })
     }
 
@@ -92,6 +95,7 @@ impl CallTerms {
             timeout: self.timeout,
             deadline: self.deadline,
             retries: self.retries,
+            priority: self.priority,
             guarded: self.timeout.is_some() || self.deadline.is_some(),
             ends_at_fault: false,
             flush_each: true,
@@ -166,6 +170,16 @@ enum Arrived<R> {
     Verdicts(Verdicts<R>),
 }
 
+impl<R> Arrived<R> {
+    fn len(&self) -> usize {
+        match self {
+            // As many bytes each as the number has: nothing else is read so.
+            Self::Numbers(bytes) => bytes.len() / size_of::<R>().max(1),
+            Self::Verdicts(verdicts) => verdicts.len(),
+        }
+    }
+}
+
 impl<R> Chunk<R> {
     fn task(&self) -> Option<TaskId> {
         match self {
@@ -175,19 +189,39 @@ impl<R> Chunk<R> {
     }
 }
 
+/// How far the items that were sent may be ahead of the verdicts that were taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ahead {
+    Unlimited,
+    /// By as many chunks as keep the workers busy, and as many again that have arrived behind a slow one.
+    Chunks,
+    Items(usize),
+}
+
+/// Verdicts of items that follow one another, and the place of the first of them in the input.
+pub(super) type Arrival<R> = (usize, Verdicts<R>);
+
 /// A map on its way. Dropped before its end, it cancels what has not begun.
-struct Map<'pool, J: Job<Item>, Item> {
+pub(super) struct Map<'pool, J: Job<Item>, Item> {
     pool: &'pool Pool,
     terms: CallTerms,
     chunking: Chunking,
     mailbox: Arc<Mailbox>,
     /// The chunks from number `n_taken` on, in order.
     chunks: VecDeque<Chunk<J::Output>>,
+    /// Places in `chunks` for the next ones, where chunks are taken as they arrive: then they are in no order.
+    vacant: Vec<usize>,
+    /// What has arrived, where it is not wanted in order.
+    arrived: Option<VecDeque<Arrival<J::Output>>>,
     n_items_sent: u64,
+    n_items_taken: u64,
     n_taken: u64,
     n_on_board: usize,
+    pub(super) most_ahead: Ahead,
     /// Whether nothing after a failed item is wanted.
-    ends_at_failure: bool,
+    pub(super) ends_at_failure: bool,
+    /// Whether items behind a failed one that have begun are waited for.
+    pub(super) keeps_begun: bool,
     /// Whether a failure is known after which nothing is wanted.
     has_failed: bool,
     ends_at: Option<Instant>,
@@ -196,13 +230,13 @@ struct Map<'pool, J: Job<Item>, Item> {
     /// Allocations for the items of the next task and for their bytes, for what comes back and for its bytes.
     pulled: Vec<Item>,
     buffer: Vec<u8>,
-    arrived: Vec<(u64, Outcome)>,
+    outcomes: Vec<(u64, Outcome)>,
     result_buffers: Vec<Vec<u8>>,
     job: PhantomData<fn() -> J>,
 }
 
 impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
-    fn new(pool: &'pool Pool, options: MapOptions) -> Result<Self, Error> {
+    pub(super) fn new(pool: &'pool Pool, options: MapOptions) -> Result<Self, Error> {
         options.refuse_nothing()?;
         let terms = CallTerms::new::<J, Item>(pool, options)?;
         Ok(Self {
@@ -211,10 +245,15 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             chunking: Chunking::new(options.chunk_size, pool.workers(), pool.defaults.max_jobs),
             mailbox: Arc::default(),
             chunks: VecDeque::new(),
+            vacant: Vec::new(),
+            arrived: None,
             n_items_sent: 0,
+            n_items_taken: 0,
             n_taken: 0,
             n_on_board: 0,
+            most_ahead: Ahead::Unlimited,
             ends_at_failure: false,
+            keeps_begun: false,
             has_failed: false,
             // Later than the clock can tell is never.
             ends_at: options
@@ -223,10 +262,25 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             is_expired: false,
             pulled: Vec::new(),
             buffer: Vec::new(),
-            arrived: Vec::new(),
+            outcomes: Vec::new(),
             result_buffers: Vec::new(),
             job: PhantomData,
         })
+    }
+
+    /// Has chunks taken as they arrive, by [`next_arrival`](Self::next_arrival).
+    pub(super) fn unordered(mut self) -> Self {
+        self.arrived = Some(VecDeque::new());
+        self
+    }
+
+    pub(super) fn pool(&self) -> &'pool Pool {
+        self.pool
+    }
+
+    /// The place in the input of the next item that is sent.
+    pub(super) fn n_items_sent(&self) -> usize {
+        self.n_items_sent as usize
     }
 
     /// The next chunk's verdicts in input order, once they are there; `None` after the last one.
@@ -238,29 +292,80 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             if let Some(arrived) = self.take_first_if_arrived() {
                 return Ok(Some(arrived));
             }
-            self.feed(items)?;
-            self.pool.dispatch.drain();
-            self.collect();
-            if !self.is_expired && self.time_left() == Some(Duration::ZERO) {
-                self.expire(items);
+            if !self.advance(items)? {
+                return Ok(None);
             }
-            match self.chunks.front() {
-                Some(Chunk::Arrived(_)) => continue,
-                None if items.ended || self.has_failed => return Ok(None),
-                _ if self.wants_more() && !items.ended => continue,
-                _ => {}
-            }
-            let time_left = self.time_left().filter(|_| !self.is_expired);
-            self.pool
-                .dispatch
-                .wait_until_or(|| !self.mailbox.is_empty(), time_left);
         }
+    }
+
+    /// As [`next_chunk`](Self::next_chunk), with every result read.
+    pub(super) fn next_verdicts<I: Iterator<Item = Item>>(
+        &mut self,
+        items: &mut Source<I>,
+    ) -> Result<Option<Verdicts<J::Output>>, Error> {
+        Ok(self.next_chunk(items)?.map(|arrived| match arrived {
+            Arrived::Numbers(bytes) => {
+                let mut results = Vec::new();
+                self.read_numbers(bytes, &mut results);
+                Verdicts::of_results(results)
+            }
+            Arrived::Verdicts(verdicts) => verdicts,
+        }))
+    }
+
+    /// The verdicts of a chunk that has arrived, in the order of arrival; `None` after the last one.
+    pub(super) fn next_arrival<I: Iterator<Item = Item>>(
+        &mut self,
+        items: &mut Source<I>,
+    ) -> Result<Option<Arrival<J::Output>>, Error> {
+        loop {
+            if let Some(arrival) = self.arrived.as_mut().and_then(VecDeque::pop_front) {
+                self.n_items_taken += arrival.1.len() as u64;
+                return Ok(Some(arrival));
+            }
+            if !self.advance(items)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Feeds the workers and takes in what has come back, asleep where there is nothing else to do; false once nothing
+    /// is left to wait for.
+    fn advance<I: Iterator<Item = Item>>(&mut self, items: &mut Source<I>) -> Result<bool, Error> {
+        self.feed(items)?;
+        self.pool.dispatch.drain();
+        self.collect();
+        if !self.is_expired && self.time_left() == Some(Duration::ZERO) {
+            self.expire(items);
+        }
+        let (is_empty, has_arrived) = match &self.arrived {
+            None => (
+                self.chunks.is_empty(),
+                matches!(self.chunks.front(), Some(Chunk::Arrived(_))),
+            ),
+            Some(arrived) => (
+                arrived.is_empty() && self.vacant.len() == self.chunks.len(),
+                !arrived.is_empty(),
+            ),
+        };
+        if is_empty && (items.ended || self.has_failed) {
+            return Ok(false);
+        }
+        if has_arrived || self.wants_more() && !items.ended {
+            return Ok(true);
+        }
+        let time_left = self.time_left().filter(|_| !self.is_expired);
+        self.pool
+            .dispatch
+            .wait_until_or(|| !self.mailbox.is_empty(), time_left);
+        Ok(true)
     }
 
     fn take_first_if_arrived(&mut self) -> Option<Arrived<J::Output>> {
         match self.chunks.pop_front()? {
             Chunk::Arrived(arrived) => {
                 self.n_taken += 1;
+                self.n_items_taken += arrived.len() as u64;
                 Some(arrived)
             }
             other => {
@@ -287,14 +392,41 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
 
     fn wants_more(&self) -> bool {
         let is_wanted = !self.has_failed && self.time_left() != Some(Duration::ZERO);
-        is_wanted && self.n_on_board < self.chunking.window()
+        is_wanted && self.n_on_board < self.chunking.window() && self.room() > 0
+    }
+
+    /// How many items were sent and their verdicts not taken.
+    pub(super) fn n_ahead(&self) -> usize {
+        self.n_items_sent.saturating_sub(self.n_items_taken) as usize
+    }
+
+    /// How many items may be sent before further ones are taken.
+    fn room(&self) -> usize {
+        match self.most_ahead {
+            Ahead::Unlimited => usize::MAX,
+            Ahead::Chunks if self.chunks.len() - self.vacant.len() < 2 * self.chunking.window() => {
+                usize::MAX
+            }
+            Ahead::Chunks => 0,
+            Ahead::Items(most) => most.saturating_sub(self.n_ahead()),
+        }
+    }
+
+    /// Items for the next task.
+    fn next_len<I: Iterator<Item = Item>>(&self, items: &Source<I>) -> usize {
+        let len = self.chunking.next_len(items.remaining(), size_of::<Item>());
+        match self.most_ahead {
+            // A share for each worker.
+            Ahead::Items(most) => len.min((most / self.chunking.window()).max(1)),
+            Ahead::Unlimited | Ahead::Chunks => len,
+        }
+        .min(self.room())
     }
 
     /// Pulls items from the caller's iterator and puts them on the board, in one task where they fit one.
     fn send_next<I: Iterator<Item = Item>>(&mut self, items: &mut Source<I>) -> Result<(), Error> {
         let mut pulled = std::mem::take(&mut self.pulled);
-        let n_items = self.chunking.next_len(items.remaining(), size_of::<Item>());
-        items.pull(n_items, &mut pulled);
+        items.pull(self.next_len(items), &mut pulled);
         while !pulled.is_empty() && !self.has_failed {
             let (n_sent, passengers) = self.send(&pulled)?;
             // At once: the next task may have to wait for this one, and this one for what its items let go of.
@@ -311,7 +443,8 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         let mut encoder = Encoder::with_buffer(std::mem::take(&mut self.buffer));
         let (mut n_items, refused) = self.encode(items, &mut encoder);
         if n_items > 0 {
-            let number = self.n_taken + self.chunks.len() as u64;
+            let place = self.vacant.last().copied().unwrap_or(self.chunks.len());
+            let number = self.n_taken + place as u64;
             let task = NewTask {
                 heap_len: self.chunking.heap_len(n_items),
                 flush_each: self.chunking.flush_each(),
@@ -336,14 +469,16 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             };
             match published {
                 Ok(task) => {
-                    self.chunks.push_back(Chunk::OnBoard(task));
+                    self.put(Chunk::OnBoard(task));
                     self.n_on_board += 1;
                 }
                 Err(Refused::TooLarge { .. }) if n_items > 1 => {
                     return self.send(&items[..n_items / 2]);
                 }
                 // The deadline has passed while it waited for room.
-                Err(Refused::Full) => self.add(Verdicts::cancelled(n_items)),
+                Err(Refused::Full) => {
+                    self.add(self.n_items_sent(), Verdicts::cancelled(n_items));
+                }
                 Err(refused) => return Err(refused.into()),
             }
         }
@@ -355,7 +490,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
                 error: JobError::from(error),
                 worker_pid: None,
             };
-            self.add(Verdicts::of_failure(failure));
+            self.add(self.n_items_sent() + n_items, Verdicts::of_failure(failure));
             n_items += 1;
         }
         self.n_items_sent += n_items as u64;
@@ -385,10 +520,10 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
 
     /// Decodes what has come back.
     fn collect(&mut self) {
-        let mut arrived = std::mem::take(&mut self.arrived);
+        let mut outcomes = std::mem::take(&mut self.outcomes);
         self.mailbox
-            .exchange(&mut arrived, &mut self.result_buffers);
-        for (chunk, outcome) in &mut arrived {
+            .exchange(&mut outcomes, &mut self.result_buffers);
+        for (chunk, outcome) in &mut outcomes {
             if outcome.cost_a_worker() {
                 self.chunking.forget();
             } else {
@@ -400,25 +535,46 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
                 continue;
             }
             self.n_on_board -= 1;
-            match outcome.take_numbers::<J::Output>() {
+            let numbers = match self.arrived {
+                None => outcome.take_numbers::<J::Output>(),
+                Some(_) => None,
+            };
+            match numbers {
                 Some(bytes) => self.chunks[place] = Chunk::Arrived(Arrived::Numbers(bytes)),
-                None => self.keep(place, outcome.verdicts()),
+                None => self.keep(place, outcome.first_index(), outcome.verdicts()),
             }
         }
-        arrived.clear();
-        self.arrived = arrived;
+        outcomes.clear();
+        self.outcomes = outcomes;
     }
 
-    /// The verdicts of a chunk that never was on the board.
-    fn add(&mut self, verdicts: Verdicts<J::Output>) {
-        self.chunks.push_back(Chunk::Abandoned);
-        self.keep(self.chunks.len() - 1, verdicts);
+    /// Gives a chunk its place; returns that.
+    fn put(&mut self, chunk: Chunk<J::Output>) -> usize {
+        if let Some(place) = self.vacant.pop() {
+            self.chunks[place] = chunk;
+            place
+        } else {
+            self.chunks.push_back(chunk);
+            self.chunks.len() - 1
+        }
+    }
+
+    /// The verdicts of a chunk that never was on the board, whose first item has this place in the input.
+    fn add(&mut self, first_item: usize, verdicts: Verdicts<J::Output>) {
+        let place = self.put(Chunk::Abandoned);
+        self.keep(place, first_item, verdicts);
     }
 
     /// The verdicts of the chunk at this place.
-    fn keep(&mut self, place: usize, verdicts: Verdicts<J::Output>) {
+    fn keep(&mut self, place: usize, first_item: usize, verdicts: Verdicts<J::Output>) {
         let has_failed = !verdicts.failures.is_empty();
-        self.chunks[place] = Chunk::Arrived(Arrived::Verdicts(verdicts));
+        if let Some(arrived) = &mut self.arrived {
+            arrived.push_back((first_item, verdicts));
+            self.chunks[place] = Chunk::Abandoned;
+            self.vacant.push(place);
+        } else {
+            self.chunks[place] = Chunk::Arrived(Arrived::Verdicts(verdicts));
+        }
         if has_failed && self.ends_at_failure {
             self.fail(place);
         }
@@ -443,12 +599,12 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         // To a map that ends at a failure one more item is enough to know that it is not done.
         let n_refused = items.end(self.ends_at_failure);
         if n_refused > 0 {
-            self.add(Verdicts::cancelled(n_refused));
+            self.add(self.n_items_sent(), Verdicts::cancelled(n_refused));
         }
     }
 
     /// The map's own error, for the first item in input order that has no result.
-    fn failed(&self, index: usize, failure: Failure) -> Error {
+    pub(super) fn failed(&self, index: usize, failure: Failure) -> Error {
         let Failure { error, worker_pid } = failure;
         match self.terms.deadline.filter(|_| self.is_expired) {
             Some(limit) if [JobError::Cancelled, JobError::TimedOut { limit }].contains(&error) => {
@@ -461,7 +617,13 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     /// A chunk holds a failure: nothing behind it is wanted.
     fn fail(&mut self, place: usize) {
         self.has_failed = true;
-        for chunk in self.chunks.range_mut(place + 1..) {
+        let behind = self.chunks.range_mut(place + 1..);
+        if self.keeps_begun {
+            let on_board = behind.filter_map(|chunk| chunk.task());
+            on_board.for_each(|task| self.pool.dispatch.end_early(task));
+            return;
+        }
+        for chunk in behind {
             if let Chunk::OnBoard(task) = std::mem::replace(chunk, Chunk::Abandoned) {
                 self.n_on_board -= 1;
                 self.pool.dispatch.abandon(task);

@@ -8,12 +8,16 @@ mod builder;
 mod chunking;
 mod finalizer;
 mod fork_map;
+mod future;
 mod handle;
+mod imap;
 mod limits;
 mod map;
 mod options;
+mod partial;
 mod source;
 mod stats;
+mod wait;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,9 +27,12 @@ pub use builder::{PoolBuilder, StartMethod};
 use finalizer::Finalizer;
 pub use fork_map::{fork_map, fork_map_each};
 pub use handle::JobHandle;
+pub use imap::{Imap, ImapUnordered};
 pub(crate) use map::CallTerms;
-pub use options::MapOptions;
+pub use options::{MapOptions, SubmitOptions};
+pub use partial::MapError;
 pub use stats::{PoolStats, WorkerStats};
+pub use wait::{AsCompleted, WaitFor, Waited, as_completed, wait};
 
 use crate::argument::ByValue;
 use crate::board::Ordering;
@@ -267,7 +274,7 @@ impl Pool {
     where
         J: Job<Item>,
     {
-        handle::submit::<J, Item>(self, args, true)
+        handle::submit::<J, Item>(self, args, MapOptions::NONE, true)
     }
 
     /// As [`submit`](Self::submit), but an error of kind [`ErrorKind::QueueFull`] instead of a wait for room.
@@ -285,7 +292,36 @@ impl Pool {
     where
         J: Job<Item>,
     {
-        handle::submit::<J, Item>(self, args, false)
+        handle::submit::<J, Item>(self, args, MapOptions::NONE, false)
+    }
+
+    /// As [`submit`](Self::submit), with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit); [`ErrorKind::InvalidInput`] for an option that cannot be meant.
+    ///
+    /// ```
+    /// use procession::{Pool, Priority, SubmitOptions, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn double(x: u32) -> u32 { x * 2 }
+    ///
+    /// let pool = Pool::new(1)?;
+    /// let handle = pool.submit_with(job!(double), 4, SubmitOptions::NONE.priority(Priority::High))?;
+    /// assert_eq!(handle.join()?, 8);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn submit_with<J, Item>(
+        &self,
+        _job: J,
+        args: Item,
+        options: SubmitOptions,
+    ) -> Result<JobHandle<J::Output>, Error>
+    where
+        J: Job<Item>,
+    {
+        handle::submit::<J, Item>(self, args, options.of_map(), true)
     }
 
     /// The number of workers.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use crate::board::Priority;
 use crate::error::Error;
 
-/// What a map is told beside its job and items: for [`Pool::map_with`](crate::Pool::map_with) and
-/// [`Pool::map_each_with`](crate::Pool::map_each_with); [`pool_map!`](crate::pool_map) takes the same by name.
+/// What a map is told beside its job and items: for [`Pool::map_with`](crate::Pool::map_with),
+/// [`Pool::map_each_with`](crate::Pool::map_each_with), [`Pool::imap_with`](crate::Pool::imap_with) and
+/// [`Pool::imap_unordered_with`](crate::Pool::imap_unordered_with); [`pool_map!`](crate::pool_map) takes the same by name.
 ///
 /// What is left out is as the job's attribute says, else as the pool was built.
 ///
@@ -31,6 +33,8 @@ pub struct MapOptions {
     pub(super) timeout: Option<Duration>,
     pub(super) deadline: Option<Duration>,
     pub(super) retries: Option<u32>,
+    pub(super) buffer_size: Option<usize>,
+    pub(super) priority: Priority,
 }
 
 impl MapOptions {
@@ -44,6 +48,8 @@ impl MapOptions {
         timeout: None,
         deadline: None,
         retries: None,
+        buffer_size: None,
+        priority: Priority::Normal,
     };
 
     /// So many items are handed out at a time, where the pool would otherwise choose by itself.
@@ -124,14 +130,165 @@ impl MapOptions {
         self
     }
 
+    /// How many items may have been read from the input of an `imap` whose results were not given out yet; by default a
+    /// few chunks for each worker. An option of [`Pool::imap_with`](crate::Pool::imap_with) and
+    /// [`Pool::imap_unordered_with`](crate::Pool::imap_unordered_with); to `map`, which keeps all results, it does nothing.
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use procession::{MapOptions, Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn square(x: u64) -> u64 { x * x }
+    ///
+    /// let (pool, n_read) = (Pool::new(2)?, Cell::new(0));
+    /// let items = (0..).inspect(|_| n_read.set(n_read.get() + 1));
+    /// let mut squares = pool.imap_with(job!(square), items, MapOptions::NONE.buffer_size(5))?;
+    /// assert_eq!(n_read.get(), 0, "nothing is read before it is wanted");
+    /// assert_eq!(squares.next(), Some(Ok(0)));
+    /// assert!(n_read.get() <= 5);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn buffer_size(mut self, n_items: usize) -> Self {
+        self.buffer_size = Some(n_items);
+        self
+    }
+
+    /// Whether its items are begun before or after what else waits on the pool.
+    ///
+    /// ```
+    /// use procession::{MapOptions, Pool, Priority, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn square(x: u64) -> u64 { x * x }
+    ///
+    /// let in_the_background = MapOptions::NONE.priority(Priority::Low);
+    /// assert_eq!(Pool::new(2)?.map_with(job!(square), 0..3, in_the_background)?, [0, 1, 4]);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
     pub(super) fn refuse_nothing(&self) -> Result<(), Error> {
         let refuse = |what: &str| Err(Error::invalid_input(what));
         if self.chunk_size == Some(0) {
             return refuse("a `chunk_size` of 0 holds no item: give at least 1, or leave it out");
         }
+        if self.buffer_size == Some(0) {
+            return refuse(
+                "a `buffer_size` of 0 lets no item in: give at least 1, or leave it out",
+            );
+        }
         if self.deadline == Some(Duration::ZERO) {
             return refuse("a `deadline` of 0 would cancel every item; leave it out for no limit");
         }
         Ok(())
+    }
+}
+
+/// What a single call is told beside its job and arguments: for [`Pool::submit_with`](crate::Pool::submit_with).
+///
+/// What is left out is as the job's attribute says, else as the pool was built.
+///
+/// ```
+/// use std::time::Duration;
+/// use procession::{Pool, Priority, SubmitOptions, job, process_job};
+///
+/// #[process_job]
+/// fn square(x: u64) -> u64 { x * x }
+///
+/// let options = SubmitOptions::NONE
+///     .priority(Priority::High)
+///     .timeout(Duration::from_secs(1))
+///     .retries(1);
+/// let pool = Pool::new(1)?;
+/// assert_eq!(pool.submit_with(job!(square), 3, options)?.join()?, 9);
+/// # Ok::<(), procession::Error>(())
+/// ```
+#[must_use = "options do nothing by themselves: give them to `submit_with`"]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SubmitOptions {
+    timeout: Option<Duration>,
+    retries: Option<u32>,
+    priority: Priority,
+}
+
+impl SubmitOptions {
+    /// Nothing said.
+    ///
+    /// ```
+    /// assert_eq!(procession::SubmitOptions::NONE, procession::SubmitOptions::default());
+    /// ```
+    pub const NONE: Self = Self {
+        timeout: None,
+        retries: None,
+        priority: Priority::Normal,
+    };
+
+    /// Whether it is begun before or after what else waits on the pool.
+    ///
+    /// ```
+    /// use procession::{Pool, Priority, SubmitOptions, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn square(x: u64) -> u64 { x * x }
+    ///
+    /// let when_nothing_else_waits = SubmitOptions::NONE.priority(Priority::Low);
+    /// let pool = Pool::new(1)?;
+    /// assert_eq!(pool.submit_with(job!(square), 3, when_nothing_else_waits)?.join()?, 9);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// How long it may run before its worker is ended.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use procession::{JobError, Pool, SubmitOptions, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn forever() { loop { std::thread::park() } }
+    ///
+    /// let limit = Duration::from_millis(20);
+    /// let pool = Pool::new(1)?;
+    /// let handle = pool.submit_with(job!(forever), (), SubmitOptions::NONE.timeout(limit))?;
+    /// assert_eq!(handle.join(), Err(JobError::TimedOut { limit }));
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// How often it is tried again where it fails (a panic, a death, a time-out).
+    ///
+    /// ```
+    /// use procession::{Pool, SubmitOptions, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn fails() { panic!("each time") }
+    ///
+    /// let pool = Pool::new(1)?;
+    /// assert!(pool.submit_with(job!(fails), (), SubmitOptions::NONE.retries(2))?.join().is_err());
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn retries(mut self, n_retries: u32) -> Self {
+        self.retries = Some(n_retries);
+        self
+    }
+
+    /// Of a map of this one item.
+    pub(super) fn of_map(self) -> MapOptions {
+        MapOptions {
+            timeout: self.timeout,
+            retries: self.retries,
+            priority: self.priority,
+            ..MapOptions::NONE
+        }
     }
 }

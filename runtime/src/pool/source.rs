@@ -45,6 +45,10 @@ impl<I: Iterator> Source<I> {
         }
     }
 
+    pub(super) fn get_mut(&mut self) -> &mut I {
+        &mut self.items
+    }
+
     pub(super) fn remaining(&self) -> Option<usize> {
         self.items.size_hint().1
     }

@@ -259,10 +259,9 @@ fn wait_for_task(
     }
 }
 
-/// Takes the oldest task to be had: first those of the dead.
+/// Takes the oldest task to be had of those that come first.
 fn claim(board: &Board, record: &WorkerRecord, index: WorkerIndex) -> Option<TaskId> {
-    let (retries, queue) = (board.retries(), board.queue());
-    if retries.looks_empty() && queue.looks_empty() {
+    if board.queues().all(|queue| queue.looks_empty()) {
         return None;
     }
     let claim = |task: TaskId| {
@@ -271,7 +270,7 @@ fn claim(board: &Board, record: &WorkerRecord, index: WorkerIndex) -> Option<Tas
             .task(task.index)
             .is_some_and(|row| row.state.try_claim(task.generation, index))
     };
-    let claimed = retries.take(claim).or_else(|| queue.take(claim));
+    let claimed = board.queues().find_map(|queue| queue.take(claim));
     if claimed.is_none() {
         record.set_current(None);
     }

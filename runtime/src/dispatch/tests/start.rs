@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::{Dispatch, NewTask, Plan};
-use crate::board::{Board, TaskId, TaskIndex, WorkerIndex};
+use crate::board::{Board, Priority, TaskId, TaskIndex, WorkerIndex};
 use crate::codec::Encoder;
 use crate::dispatch::Mailbox;
 use crate::error::{Error, ErrorKind, JobError};
@@ -44,6 +44,7 @@ fn make(
         timeout: None,
         deadline: None,
         retries: 0,
+        priority: Priority::default(),
         guarded: false,
         ends_at_fault: false,
         flush_each: false,

@@ -1,11 +1,12 @@
 //! Sleeping until a word in shared memory changes.
 //!
-//! Responsible for: one sleep and one wake. Not responsible for what the word means, nor for learning of the death of
+//! Responsible for: one sleep, on one word or on several, and one wake. Not responsible for what the word means, nor for learning of the death of
 //! whoever should wake: callers sleep with a timeout and look.
 //!
 //! Invariants: none of its own. A sleep may end at any time and for no reason, so callers loop over their condition.
 //!
 //! Man pages: `futex(2)`, FUTEX_WAIT and FUTEX_WAKE, without FUTEX_PRIVATE_FLAG: the sleepers are other processes.
+//! `futex_waitv(2)` (Linux 5.16) sleeps on several words; where there is none, that sleep is short.
 //!
 //! # Safety
 //!
@@ -17,7 +18,7 @@ use std::ptr;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use super::clock::timespec;
+use super::clock::{monotonic_nanos, timespec};
 
 /// Sleeps while `word` is `expected`, until woken or for `timeout` at the longest.
 ///
@@ -44,6 +45,68 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
         "futex: {}",
         nix::errno::Errno::last()
     );
+}
+
+/// The kernel's `struct futex_waitv`.
+#[repr(C)]
+struct Waiter {
+    expected: u64,
+    address: u64,
+    flags: u32,
+    reserved: u32,
+}
+
+/// A 32-bit word that other processes see; `FUTEX2_SIZE_U32` without `FUTEX2_PRIVATE`.
+const SHARED_U32: u32 = 2;
+
+/// The kernel takes no more words at once.
+const MOST_WORDS: usize = 128;
+
+/// A sleep that cannot be ended by each of the words.
+const SHORT: Duration = Duration::from_millis(1);
+
+/// As [`wait`], while each of the words is as expected, until one of them is woken.
+pub(crate) fn wait_any(words: &[(&AtomicU32, u32)], timeout: Duration) {
+    let Some(&(first, expected)) = words.first() else {
+        std::thread::sleep(timeout);
+        return;
+    };
+    let timeout = if words.len() > MOST_WORDS {
+        timeout.min(SHORT)
+    } else {
+        timeout
+    };
+    let waiters: Vec<Waiter> = words
+        .iter()
+        .take(MOST_WORDS)
+        .map(|&(word, expected)| Waiter {
+            expected: u64::from(expected),
+            address: word.as_ptr().addr() as u64,
+            flags: SHARED_U32,
+            reserved: 0,
+        })
+        .collect();
+    let until = Duration::from_nanos(monotonic_nanos()).saturating_add(timeout);
+    // The kernel's own `timespec`, which is wider than the C library's on some systems.
+    let until = [until.as_secs() as i64, i64::from(until.subsec_nanos())];
+    // SAFETY:
+    // - `waiters` and `until` live on while the kernel reads them; it writes neither.
+    // - Each address is that of a word borrowed for the call; other processes may change it meanwhile, which the kernel's
+    //   read allows for.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_futex_waitv,
+            waiters.as_ptr(),
+            waiters.len(),
+            0,
+            until.as_ptr(),
+            libc::CLOCK_MONOTONIC,
+        )
+    };
+    // Not there (before Linux 5.16), or forbidden by a sandbox.
+    if result < 0 && !is_expected(nix::errno::Errno::last()) {
+        wait(first, expected, Some(timeout.min(SHORT)));
+    }
 }
 
 fn is_expected(error: nix::errno::Errno) -> bool {
@@ -107,6 +170,43 @@ mod tests {
                 child.succeeds();
             });
         });
+    }
+
+    #[test]
+    fn a_wake_of_any_word_ends_the_sleep_on_several() {
+        watched(|| {
+            with_shared_words(|words| {
+                for turn in 0..200 {
+                    let [first, second] = words.each_ref();
+                    first.store(0, Release);
+                    second.store(0, Release);
+                    let rung = &words[turn % 2];
+                    let child = in_child(|| {
+                        rung.store(1, Release);
+                        wake(rung, 1);
+                    });
+                    while rung.load(Acquire) == 0 {
+                        wait_any(&[(first, 0), (second, 0)], Duration::from_secs(1000));
+                    }
+                    child.succeeds();
+                }
+            });
+        });
+    }
+
+    #[test]
+    fn a_sleep_on_several_words_has_an_end() {
+        let words: Vec<AtomicU32> = (0..MOST_WORDS as u32 + 1).map(AtomicU32::new).collect();
+        for n_words in [0, 1, 2, MOST_WORDS, MOST_WORDS + 1] {
+            let seen: Vec<_> = words[..n_words].iter().zip(0..).collect();
+            wait_any(&seen, Duration::from_millis(1));
+        }
+        let before = Instant::now();
+        wait_any(&[(&words[0], 0), (&words[1], 7)], Duration::from_secs(1000));
+        assert!(
+            before.elapsed() < Duration::from_secs(1000),
+            "one has changed"
+        );
     }
 
     #[test]
