@@ -147,6 +147,12 @@ fn no_items_few_items_many_items_and_what_cannot_be_meant() {
 }
 
 #[test]
+fn the_builders_options_hold() {
+    let _test = begin();
+    assert_eq!(fork_maps("options"), "[\"forked-0 11\", \"forked-0 11\"]\n");
+}
+
+#[test]
 fn a_result_that_cannot_travel_is_its_items_verdict() {
     let _test = begin();
     assert_eq!(

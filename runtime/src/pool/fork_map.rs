@@ -65,6 +65,9 @@ use crate::worker::{Chunk, Closure};
 /// effect beyond memory (a temporary folder that is deleted, say), that effect would come in the worker and in the caller
 /// again: lend such items, `fork_map(&folders, |folder| …)`.
 ///
+/// The memory of [shared](crate::shared) things that were there at the call may be kept until the program ends, since it was seen
+/// by processes that nobody counts.
+///
 /// # Errors
 ///
 /// The first item's failure in input order ([`Error::job_error`], [`Error::index`]); other items still running are then

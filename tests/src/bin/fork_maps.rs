@@ -8,6 +8,7 @@ use std::fs;
 use std::process::{abort, exit, id};
 use std::rc::Rc;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ fn main() {
         "guards" => guards(),
         "handles" => handles(),
         "bounds" => bounds(),
+        "options" => options(),
         "results" => results(),
         "printing" => printing(),
         "again" => again(),
@@ -415,6 +417,40 @@ fn bounds() {
             .into_iter()
             .eq((0..100_000).map(|number| number ^ 1))
     );
+}
+
+static FILLED: AtomicU32 = AtomicU32::new(0);
+
+#[process_job]
+fn fill(number: u32) {
+    FILLED.fetch_add(number, Relaxed);
+}
+
+/// The builder's options hold for these workers, too, and for those that replace others.
+fn options() {
+    FILLED.store(1, Relaxed);
+    let builder = Pool::builder()
+        .workers(1)
+        .name("forked")
+        .memory_limit(32 << 20);
+    let verdicts = builder
+        .initializer(job!(fill), 10)
+        .fork_map_each(0..4_u32, |number| {
+            if number == 1 {
+                abort();
+            }
+            let eaten = (number == 2).then(|| vec![1_u8; 64 << 20]);
+            std::thread::sleep(Duration::from_millis(if eaten.is_some() {
+                100_000
+            } else {
+                0
+            }));
+            format!("{} {}", processes::name_of(id()), FILLED.load(Relaxed))
+        });
+    let limit = 32 << 20;
+    let verdicts = verdicts.expect("verdicts");
+    assert_eq!(verdicts[2], Err(JobError::MemoryExceeded { limit }));
+    println!("{:?}", verdicts.iter().flatten().collect::<Vec<_>>());
 }
 
 /// Cannot travel.
