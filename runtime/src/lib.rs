@@ -86,7 +86,8 @@
 //!
 //! Pools may be used inside jobs, four deep in all; beyond that asking for one is an error instead of a fork bomb.
 //!
-//! On systems other than Linux the crate compiles, and asking for workers is an [`Error`].
+//! On systems other than Linux the crate compiles, and asking for workers is an [`Error`]. Jobs run there in the caller or in threads, by
+//! an [`Executor`]: [`AnyExecutor::new`] takes what the system has.
 #[cfg(test)]
 extern crate self as procession;
 
@@ -96,6 +97,7 @@ mod call;
 mod codec;
 mod dispatch;
 mod error;
+mod executor;
 mod fingerprint;
 #[cfg(all(any(test, fuzzing), target_os = "linux", not(procession_unsupported)))]
 #[doc(hidden)]
@@ -114,6 +116,10 @@ mod sys;
 mod worker;
 
 pub use error::{Error, ErrorKind, JobError};
+pub use executor::{
+    AnyExecutor, Executor, ExecutorBuilder, ExecutorHandle, ExecutorKind, InlineExecutor,
+    ThreadExecutor,
+};
 pub use job::{Initializer, Job};
 pub use pool::{JobHandle, MapOptions, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats};
 pub use process::Process;

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::{PoolBuilder, StartMethod};
+pub(crate) use builder::{checked_workers, default_workers};
 use finalizer::Finalizer;
 pub use handle::JobHandle;
 pub(crate) use map::CallTerms;
