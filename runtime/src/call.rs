@@ -12,6 +12,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::error::Error;
+use crate::executor;
 use crate::job::Job;
 use crate::pool::{JobHandle, MapOptions, Pool};
 use crate::process::{self, Process};
@@ -62,8 +63,7 @@ impl<J, Item> JobCall<J, Item> {
         I: IntoIterator<Item = Item>,
         J: Job<Item>,
     {
-        let pool = Pool::default_pool()?;
-        self.map_on(&pool, items, options)
+        executor::map_by_default(self.job, items, options)
     }
 
     /// `pool_map!(in pool, job, items, options)`

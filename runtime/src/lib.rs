@@ -88,7 +88,8 @@
 //!
 //! Pools may be used inside jobs, four deep in all; beyond that asking for one is an error instead of a fork bomb.
 //!
-//! On systems other than Linux the crate compiles, and asking for workers is an [`Error`].
+//! On systems other than Linux the crate compiles, and asking for workers is an [`Error`]. Jobs run there in the caller or in threads, by
+//! an [`Executor`]: [`AnyExecutor::new`] takes what the system has.
 #[cfg(test)]
 extern crate self as procession;
 
@@ -100,6 +101,7 @@ mod codec;
 pub mod connection;
 mod dispatch;
 mod error;
+mod executor;
 mod fingerprint;
 #[cfg(all(any(test, fuzzing), target_os = "linux", not(procession_unsupported)))]
 #[doc(hidden)]
@@ -119,6 +121,10 @@ mod worker;
 
 pub use board::Priority;
 pub use error::{Error, ErrorKind, JobError};
+pub use executor::{
+    AnyExecutor, Executor, ExecutorBuilder, ExecutorHandle, ExecutorKind, InlineExecutor,
+    ThreadExecutor,
+};
 pub use job::{Initializer, Job};
 pub use pool::{
     AsCompleted, Imap, ImapUnordered, JobHandle, MapError, MapOptions, Pool, PoolBuilder,

@@ -20,6 +20,10 @@
 /// | `deadline = d` | `Duration`: how long the whole map may take; then it ends with an error, see [`MapOptions::deadline`](crate::MapOptions::deadline) |
 /// | `retries = n` | `u32`: how often an item that failed (a panic, a death, a time-out) is tried again |
 ///
+/// Without `in pool`, the environment variable `PROCESSION_EXECUTOR` (`process`, `thread`, `inline`) may have the items run in threads
+/// or in the caller instead, see [`Executor`](crate::Executor); on systems without worker processes they run in the caller. No job can
+/// be ended there, so time-outs and deadlines are not kept.
+///
 /// The options may stand in any order, each at most once; they go before what the job's attribute says. All
 /// expressions are evaluated once, from left to right, in the calling process.
 ///

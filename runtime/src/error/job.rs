@@ -86,6 +86,14 @@ impl JobError {
         !matches!(self, Self::Lost { started: false, .. })
     }
 
+    pub(crate) fn panicked(report: sys::PanicReport) -> Self {
+        Self::Panicked {
+            message: report.message,
+            location: report.location,
+            backtrace: report.backtrace,
+        }
+    }
+
     pub(crate) fn lost(reason: impl Into<String>, started: bool) -> Self {
         Self::Lost {
             reason: reason.into(),

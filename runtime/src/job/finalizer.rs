@@ -14,7 +14,7 @@ use crate::argument::ByValue;
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::error::JobError;
 use crate::queue::Queue;
-use crate::sys::{self, PanicReport};
+use crate::sys;
 use crate::worker::{WorkerState, panic_report};
 
 /// So many results that nobody has asked for are kept.
@@ -42,7 +42,7 @@ pub(super) fn run_finalizer<J: Job<Item>, Item>(
     let called = catch_unwind(AssertUnwindSafe(|| J::call(state, &mut from)));
     let verdict = match called {
         Ok(result) => result.map_err(JobError::from),
-        Err(payload) => Err(panicked(panic_report(payload))),
+        Err(payload) => Err(JobError::panicked(panic_report(payload))),
     };
     // What it printed is on its way before anybody learns that it is over.
     sys::flush_stdio();
@@ -56,14 +56,6 @@ pub(super) fn run_finalizer<J: Job<Item>, Item>(
         let _ = words.try_put(FinalWord { pid, verdict });
     }
     Ok(())
-}
-
-fn panicked(report: PanicReport) -> JobError {
-    JobError::Panicked {
-        message: report.message,
-        location: report.location,
-        backtrace: report.backtrace,
-    }
 }
 
 // Of errors those that a worker can tell of itself.

@@ -463,7 +463,7 @@ impl SentJob {
     }
 }
 
-fn checked_workers(workers: usize, whose: &str) -> Result<u32, Error> {
+pub(crate) fn checked_workers(workers: usize, whose: &str) -> Result<u32, Error> {
     let in_range = u32::try_from(workers)
         .ok()
         .filter(|workers| (1..=MAX_WORKERS).contains(workers));
@@ -474,7 +474,7 @@ fn checked_workers(workers: usize, whose: &str) -> Result<u32, Error> {
     })
 }
 
-fn default_workers() -> Result<u32, Error> {
+pub(crate) fn default_workers() -> Result<u32, Error> {
     const VARIABLE: &str = "PROCESSION_WORKERS";
     match std::env::var_os(VARIABLE) {
         Some(value) => {

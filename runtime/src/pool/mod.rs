@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::{PoolBuilder, StartMethod};
+pub(crate) use builder::{checked_workers, default_workers};
 use finalizer::Finalizer;
 pub use fork_map::{fork_map, fork_map_each};
 pub use handle::JobHandle;

@@ -32,7 +32,7 @@ pub struct MapOptions {
     pub(super) chunk_size: Option<usize>,
     pub(super) timeout: Option<Duration>,
     pub(super) deadline: Option<Duration>,
-    pub(super) retries: Option<u32>,
+    pub(crate) retries: Option<u32>,
     pub(super) buffer_size: Option<usize>,
     pub(super) priority: Priority,
 }
@@ -171,7 +171,7 @@ impl MapOptions {
         self
     }
 
-    pub(super) fn refuse_nothing(&self) -> Result<(), Error> {
+    pub(crate) fn refuse_nothing(&self) -> Result<(), Error> {
         let refuse = |what: &str| Err(Error::invalid_input(what));
         if self.chunk_size == Some(0) {
             return refuse("a `chunk_size` of 0 holds no item: give at least 1, or leave it out");

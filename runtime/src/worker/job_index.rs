@@ -1,5 +1,6 @@
 //! Where in its map's input the item stands that this process works on.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// No item of a map.
@@ -7,6 +8,23 @@ pub(crate) const NONE: u64 = u64::MAX;
 
 // A worker runs one item at a time, so this is the process's; the threads of a job see it too.
 static JOB_INDEX: AtomicU64 = AtomicU64::new(NONE);
+
+thread_local! {
+    /// The index of a job that runs on this thread of a process that is no worker for it.
+    static HERE: Cell<Option<Option<u64>>> = const { Cell::new(None) };
+}
+
+/// Runs a job of this process itself: `index` is its item's while it lasts.
+pub(crate) fn with_job_index<R>(index: Option<u64>, job: impl FnOnce() -> R) -> R {
+    struct Before(Option<Option<u64>>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            HERE.set(self.0);
+        }
+    }
+    let _before = Before(HERE.replace(Some(index)));
+    job()
+}
 
 #[inline]
 pub(super) fn set(index: u64) {
@@ -40,6 +58,9 @@ pub(super) fn set(index: u64) {
 /// of what the program has, its generators too: where that has used one before, all workers go on from the same state.
 #[must_use]
 pub fn job_index() -> Option<u64> {
+    if let Some(index) = HERE.get() {
+        return index;
+    }
     let index = JOB_INDEX.load(Ordering::Relaxed);
     (index != NONE).then_some(index)
 }

@@ -30,6 +30,7 @@ pub use chunk::Chunk;
 pub(crate) use closure::Closure;
 pub(crate) use fault::{take_back_fault, write_fault};
 pub use job_index::job_index;
+pub(crate) use job_index::with_job_index;
 pub(crate) use state::WorkerState;
 pub use worker_index::worker_index;
 

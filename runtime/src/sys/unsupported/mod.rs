@@ -482,7 +482,10 @@ pub(crate) mod signals {
 
 #[cfg(test)]
 mod tests {
-    use crate::{ErrorKind, Pool, StartMethod};
+    use crate::{
+        AnyExecutor, ErrorKind, Executor, ExecutorKind, Pool, StartMethod, ThreadExecutor, job,
+        pool_map, process_job,
+    };
 
     #[test]
     fn whoever_asks_for_a_process_is_told_where_they_run() {
@@ -496,5 +499,19 @@ mod tests {
                  functions themselves"
             );
         }
+    }
+
+    #[process_job]
+    fn square(x: u64) -> u64 {
+        x * x
+    }
+
+    #[test]
+    fn maps_run_in_the_caller() {
+        assert_eq!(pool_map!(square, 0..4).unwrap(), [0, 1, 4, 9]);
+        let executor = AnyExecutor::new().unwrap();
+        assert_eq!(executor.kind(), ExecutorKind::Inline);
+        let threads = ThreadExecutor::new(2).unwrap();
+        assert_eq!(threads.map(job!(square), 0..4).unwrap(), [0, 1, 4, 9]);
     }
 }
