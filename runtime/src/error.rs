@@ -67,6 +67,9 @@ pub enum ErrorKind {
     Lock,
     /// The [`Queue`](crate::Queue) was closed, and a `put` came after that, or a `get` found nothing left.
     QueueClosed,
+    /// A process has ended that others waited for: at the other end of a pipe, or with messages of a
+    /// [`Queue`](crate::Queue) that it had not said `task_done` of.
+    PeerGone,
 }
 
 impl Error {

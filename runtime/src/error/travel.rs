@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Error, ErrorKind};
 
-const KINDS: [ErrorKind; 8] = [
+const KINDS: [ErrorKind; 9] = [
     ErrorKind::InvalidInput,
     ErrorKind::Job,
     ErrorKind::Start,
@@ -14,6 +14,7 @@ const KINDS: [ErrorKind; 8] = [
     ErrorKind::QueueFull,
     ErrorKind::QueueClosed,
     ErrorKind::Lock,
+    ErrorKind::PeerGone,
 ];
 
 /// Its kind and its text travel; what it knows of a failed job, and its source, stay behind.
@@ -65,7 +66,8 @@ mod tests {
                 | ErrorKind::PoolGone
                 | ErrorKind::QueueFull
                 | ErrorKind::QueueClosed
-                | ErrorKind::Lock => {}
+                | ErrorKind::Lock
+                | ErrorKind::PeerGone => {}
             }
             let sent = serde_json::to_string(&Error::new(kind, "why")).unwrap();
             let received: Error = serde_json::from_str(&sent).unwrap();

@@ -1,7 +1,8 @@
 //! `Queue`: messages between processes.
 //!
 //! Responsible for the face: values to messages and back. Waiting is in [`patience`]; what lies in memory, and what
-//! happens when a process dies, in [`ring`], on which [`layout`], [`bytes`] and [`memory`] bear.
+//! happens when a process dies, in [`ring`], on which [`layout`], [`bytes`] and [`memory`] bear; who has got what, in
+//! [`takers`] and [`tasks`].
 //!
 //! Invariants: no user code (serde's) runs under a lock.
 
@@ -11,12 +12,15 @@ mod error;
 #[cfg(all(any(test, fuzzing), target_os = "linux", not(procession_unsupported)))]
 pub(crate) mod fuzzing;
 mod iter;
+mod join;
 mod layout;
 mod memory;
 mod message;
 mod patience;
 mod position;
 mod ring;
+mod takers;
+mod tasks;
 #[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 mod tests;
 
@@ -299,7 +303,12 @@ impl<T: ByValue> Queue<T> {
         };
         let n_waiting = || self.ring.n_waiting();
         let taken = patience.wait(Awaited::messages(&self.ring), attempt, n_waiting)?;
-        taken.map(|()| decode(&message)).transpose()
+        let message = taken.map(|()| decode(&message)).transpose();
+        if message.is_err() {
+            // Nobody has it, so nobody could say that it is dealt with. It was counted a moment ago, or the count is damaged.
+            let _ = self.ring.task_done();
+        }
+        message
     }
 }
 

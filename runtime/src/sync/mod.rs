@@ -82,7 +82,7 @@ mod semaphore;
 pub(crate) mod vigil;
 
 pub(crate) use notice::Notice;
-pub(crate) use places::Places;
+pub(crate) use places::{N_PLACES, Places};
 pub(crate) use raw_lock::{Acquired, NotAcquired, RawLock};
 pub(crate) use vigil::Vigil;
 

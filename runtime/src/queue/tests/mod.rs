@@ -6,6 +6,7 @@ mod handles;
 mod hostile;
 mod memory;
 mod model;
+mod tasks;
 mod waiting;
 
 use std::sync::atomic::Ordering;
