@@ -103,9 +103,11 @@ pub mod fuzzing;
 mod job;
 mod macros;
 mod memory;
+mod pipe;
 mod pool;
 mod process;
 mod queue;
+mod select;
 pub mod shared;
 mod supervisor;
 pub mod sync;
@@ -114,13 +116,16 @@ mod worker;
 
 pub use error::{Error, ErrorKind, JobError};
 pub use job::Job;
+pub use pipe::{Connection, PipeError, pipe};
 pub use pool::{JobHandle, MapOptions, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats};
 pub use process::Process;
 #[doc = include_str!("process_job.md")]
 pub use procession_macros::process_job;
-pub use queue::{Queue, QueueError, QueueIter};
+pub use queue::{Priority, PriorityQueue, Queue, QueueError, QueueIter};
+pub use select::{Selectable, select, select_timeout};
 pub use shared::{
-    Array, ArrayChunk, ArrayGuard, Atomic, LockError, Shareable, SharedSlice, Value, ValueGuard,
+    Array, ArrayChunk, ArrayGuard, Atomic, Broadcast, LockError, Shareable, SharedSlice, Value,
+    ValueGuard,
 };
 pub use sync::{
     Barrier, BarrierError, BarrierWaitResult, BoundedSemaphore, Condition, Event, Lock, LockGuard,

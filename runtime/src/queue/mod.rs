@@ -18,6 +18,7 @@ mod memory;
 mod message;
 mod patience;
 mod position;
+mod priority;
 mod ring;
 mod takers;
 mod tasks;
@@ -36,12 +37,14 @@ pub use error::QueueError;
 pub use iter::QueueIter;
 use message::Message;
 use patience::{Awaited, Patience};
+pub use priority::{Priority, PriorityQueue};
 use ring::Ring;
 
 use crate::argument::ByValue;
 use crate::codec::{Decoder, Encoder};
 use crate::error::Error;
-use crate::shared::{Label, travel};
+use crate::shared::{Block, Label, travel};
+use crate::sync::Notice;
 
 /// A first-in, first-out queue of messages, for any number of processes and threads.
 ///
@@ -270,28 +273,27 @@ impl<T: ByValue> Queue<T> {
         QueueIter::of(self)
     }
 
+    /// Waits until a `get` would not, for so long at the most; whether it would not.
+    pub(crate) fn wait_for_some(&self, timeout: Duration) -> bool {
+        let n_waiting = || self.ring.n_waiting();
+        let look = || Ok(self.has_some().then_some(()));
+        let awaited = Awaited::messages(&self.ring);
+        !matches!(
+            Patience::of(timeout).wait(awaited, look, n_waiting),
+            Ok(None)
+        )
+    }
+
     #[inline]
     fn put_within(&self, message: T, patience: Patience) -> Result<(), QueueError> {
-        let mut encoder = Encoder::with_buffer(buffer::lend()).giving(self.ring.block().id());
-        T::encode(&message, &mut encoder).inspect_err(|_| encoder.recall_passengers())?;
-        if !encoder.passengers().is_empty() {
-            self.ring.block().note_names();
-        }
-        let attempt = || match self.ring.put(&encoder, patience.deadline()) {
-            Err(QueueError::Full) => Ok(None),
-            other => other.map(Some),
-        };
         let n_rooms = || self.ring.bound().saturating_sub(self.ring.n_waiting());
-        let put = patience.wait(Awaited::room(&self.ring), attempt, n_rooms);
-        if !matches!(put, Ok(Some(()))) {
-            encoder.recall_passengers();
-            return put.and(Err(QueueError::Full));
-        }
-        let passengers = encoder.take_passengers();
-        buffer::give_back(encoder.into_buffer());
-        drop(message);
-        passengers.into_iter().for_each(|it| it.depart());
-        Ok(())
+        send(message, self.ring.block(), |encoder| {
+            let attempt = || match self.ring.put(encoder, patience.deadline()) {
+                Err(QueueError::Full) => Ok(None),
+                other => other.map(Some),
+            };
+            patience.wait(Awaited::room(&self.ring), attempt, n_rooms)
+        })
     }
 
     #[inline]
@@ -312,6 +314,30 @@ impl<T: ByValue> Queue<T> {
     }
 }
 
+/// Has a message put as bytes into a block, and those things sent along whose names it holds.
+#[inline]
+fn send<T: ByValue>(
+    message: T,
+    block: &Block,
+    put: impl FnOnce(&Encoder<'_>) -> Result<Option<()>, QueueError>,
+) -> Result<(), QueueError> {
+    let mut encoder = Encoder::with_buffer(buffer::lend()).giving(block.id());
+    T::encode(&message, &mut encoder).inspect_err(|_| encoder.recall_passengers())?;
+    if !encoder.passengers().is_empty() {
+        block.note_names();
+    }
+    let put = put(&encoder);
+    if !matches!(put, Ok(Some(()))) {
+        encoder.recall_passengers();
+        return put.and(Err(QueueError::Full));
+    }
+    let passengers = encoder.take_passengers();
+    buffer::give_back(encoder.into_buffer());
+    drop(message);
+    passengers.into_iter().for_each(|it| it.depart());
+    Ok(())
+}
+
 #[inline]
 fn decode<T: ByValue>(bytes: &[u8]) -> Result<T, QueueError> {
     let mut decoder = Decoder::new(bytes);
@@ -323,6 +349,16 @@ fn decode<T: ByValue>(bytes: &[u8]) -> Result<T, QueueError> {
 impl<T> Queue<T> {
     fn label() -> Label {
         Label::of::<Self>()
+    }
+
+    /// Whether a `get` would not wait.
+    pub(crate) fn has_some(&self) -> bool {
+        self.ring.n_waiting() > 0 || self.ring.is_closed()
+    }
+
+    /// What tells of messages and of the end.
+    pub(crate) fn arrivals(&self) -> &Notice {
+        self.ring.arrivals()
     }
 
     /// How many messages wait. Others may put and get at any moment.

@@ -374,7 +374,7 @@ fn n_units(len: u64) -> Option<u32> {
 }
 
 #[cold]
-fn no_room(len: usize) -> QueueError {
+pub(super) fn no_room(len: usize) -> QueueError {
     QueueError::system(
         io::ErrorKind::OutOfMemory,
         format!(
@@ -384,7 +384,7 @@ fn no_room(len: usize) -> QueueError {
 }
 
 #[cold]
-fn damaged() -> QueueError {
+pub(super) fn damaged() -> QueueError {
     QueueError::system(
         io::ErrorKind::InvalidData,
         "the memory of the queue was damaged by one of its processes: it is closed, and what was in it is lost",

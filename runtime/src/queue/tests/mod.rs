@@ -1,6 +1,6 @@
 //! Queues in small rings, so that everything goes round the end often.
 
-mod crash;
+pub(super) mod crash;
 mod crowd;
 mod handles;
 mod hostile;

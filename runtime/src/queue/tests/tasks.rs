@@ -72,24 +72,22 @@ fn another_process_cannot_say_so_and_who_ends_without_a_word_is_told_to_all_who_
         let queue = small::<u64>(u32::MAX);
         (0..5).for_each(|n| queue.put(n).unwrap());
         queue.get().unwrap();
-        let told = [(); 2]
-            .map(|()| queue.clone())
-            .map(|queue| thread::spawn(move || queue.join()));
+        // As one who has begun to wait before anybody was told.
+        let told = queue.ring.takers().told();
+        let waiter = queue.clone();
+        let waiter = thread::spawn(move || waiter.join());
         in_child(|| {
-            assert_eq!(
-                queue.task_done(),
-                Err(QueueError::NoTask),
-                "the parent has it"
-            );
+            let refused = queue.task_done();
+            assert_eq!(refused, Err(QueueError::NoTask), "the parent has it");
             for _ in 0..3 {
                 queue.get().unwrap();
             }
             queue.task_done().unwrap();
         })
         .succeeds();
-        for told in told {
-            assert_eq!(told.join().unwrap(), Err(QueueError::TasksLost { n: 2 }));
-        }
+        let lost = Err(QueueError::TasksLost { n: 2 });
+        assert_eq!(waiter.join().unwrap(), lost);
+        assert_eq!(queue.ring.takers().lost_since(told), 2);
         assert_eq!(queue.join_timeout(AT_ONCE), Ok(false), "told once");
         queue.get().unwrap();
         queue.task_done().unwrap();

@@ -61,6 +61,63 @@ pub(crate) fn wake(word: &AtomicU32, n_sleepers: u32) -> bool {
     result > 0
 }
 
+/// Words that the kernel sleeps on at once, at the most: `FUTEX_WAITV_MAX`.
+const MOST_WORDS: usize = 128;
+
+/// Where it cannot sleep on all of them, a sleep is no longer than this.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// `struct futex_waitv`, of which `libc` has but the fields.
+#[repr(C)]
+struct Waiter {
+    expected: u64,
+    address: u64,
+    flags: u32,
+    reserved: u32,
+}
+
+/// Sleeps while each word is what is expected of it, until one is woken or for `timeout` at the longest. As [`wait`] otherwise.
+///
+/// Man page: none yet; `Documentation/userspace-api/futex2.rst` of the kernel, since 5.16. Where it is not to be had, or there are
+/// too many words, this sleeps for a moment.
+pub(crate) fn wait_any(words: &[(&AtomicU32, u32)], timeout: Duration) {
+    let waiters: Vec<_> = words.iter().map(waiter).collect();
+    if words.len() > MOST_WORDS || !wait_on_all(&waiters, timeout) {
+        std::thread::sleep(timeout.min(LOOK));
+    }
+}
+
+fn waiter(&(word, expected): &(&AtomicU32, u32)) -> Waiter {
+    Waiter {
+        expected: expected.into(),
+        address: word.as_ptr().addr() as u64,
+        flags: libc::FUTEX2_SIZE_U32 as u32,
+        reserved: 0,
+    }
+}
+
+/// Whether the kernel knows how.
+fn wait_on_all(waiters: &[Waiter], timeout: Duration) -> bool {
+    let now = Duration::from_nanos(super::clock::monotonic_nanos());
+    let until = timespec(now.saturating_add(timeout));
+    // SAFETY:
+    // - `waiters` are as many as is said, and name words that the caller of `wait_any` borrows for the call; the kernel reads
+    //   them atomically, while other processes may change them.
+    // - `until` points to a `timespec` of this frame.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_futex_waitv,
+            waiters.as_ptr(),
+            waiters.len(),
+            0,
+            &raw const until,
+            libc::CLOCK_MONOTONIC,
+        )
+    };
+    // Any other error: an older kernel, or a sandbox that does not know the call.
+    result >= 0 || is_expected(nix::errno::Errno::last())
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::Ordering::{Acquire, Release};
@@ -127,6 +184,38 @@ mod tests {
                 wake(word, u32::MAX);
                 children.into_iter().for_each(|child| child.succeeds());
             });
+        });
+    }
+
+    #[test]
+    fn who_sleeps_on_several_words_is_woken_by_any() {
+        watched(|| {
+            with_shared_words(|words| {
+                for woken in 0..words.len() {
+                    let child = in_child(|| {
+                        let all: Vec<_> = words.iter().map(|word| (word, 0)).collect();
+                        while words[woken].load(Acquire) == 0 {
+                            wait_any(&all, Duration::from_secs(30));
+                        }
+                    });
+                    std::thread::sleep(Duration::from_millis(5));
+                    words[woken].store(1, Release);
+                    wake(&words[woken], 1);
+                    child.succeeds();
+                    words[woken].store(0, Release);
+                }
+            });
+        });
+    }
+
+    #[test]
+    fn more_words_than_the_kernel_takes_and_a_kernel_that_takes_none_are_a_short_sleep() {
+        watched(|| {
+            let words: Vec<_> = (0..2 * MOST_WORDS).map(|_| AtomicU32::new(1)).collect();
+            let all: Vec<_> = words.iter().map(|word| (word, 1)).collect();
+            wait_any(&all, Duration::MAX);
+            // Of no words the kernel knows nothing.
+            wait_any(&[], Duration::MAX);
         });
     }
 

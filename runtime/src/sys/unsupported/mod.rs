@@ -155,6 +155,10 @@ pub(crate) mod futex {
         std::thread::yield_now();
     }
 
+    pub(crate) fn wait_any(_words: &[(&AtomicU32, u32)], _timeout: Duration) {
+        std::thread::yield_now();
+    }
+
     pub(crate) fn wake(_word: &AtomicU32, _n_sleepers: u32) -> bool {
         false
     }
