@@ -69,6 +69,9 @@ pub enum ErrorKind {
     QueueClosed,
     /// A [`connection`](crate::connection) to another program failed or could not be made.
     Connection,
+    /// A process has ended that others waited for: at the other end of a pipe, or with messages of a
+    /// [`Queue`](crate::Queue) that it had not said `task_done` of.
+    PeerGone,
 }
 
 impl Error {

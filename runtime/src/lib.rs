@@ -109,10 +109,12 @@ pub mod fuzzing;
 mod job;
 mod macros;
 mod memory;
+mod pipe;
 mod pool;
 mod process;
 mod queue;
 mod relatives;
+mod select;
 pub mod shared;
 mod supervisor;
 pub mod sync;
@@ -126,6 +128,7 @@ pub use executor::{
     ThreadExecutor,
 };
 pub use job::{Initializer, Job};
+pub use pipe::{Connection, PipeError, pipe};
 pub use pool::{
     AsCompleted, Imap, ImapUnordered, JobHandle, MapError, MapOptions, Pool, PoolBuilder,
     PoolStats, StartMethod, SubmitOptions, WaitFor, Waited, WorkerStats, as_completed, fork_map,
@@ -134,10 +137,12 @@ pub use pool::{
 pub use process::Process;
 #[doc = include_str!("process_job.md")]
 pub use procession_macros::process_job;
-pub use queue::{Queue, QueueError, QueueIter};
+pub use queue::{PriorityQueue, Queue, QueueError, QueueIter, Rank};
 pub use relatives::{ProcessInfo, active_children, current_process, parent_process};
+pub use select::{Selectable, select, select_timeout};
 pub use shared::{
-    Array, ArrayChunk, ArrayGuard, Atomic, LockError, Shareable, SharedSlice, Value, ValueGuard,
+    Array, ArrayChunk, ArrayGuard, Atomic, Broadcast, LockError, Shareable, SharedSlice, Value,
+    ValueGuard,
 };
 pub use sync::{
     Barrier, BarrierError, BarrierWaitResult, BoundedSemaphore, Condition, Event, Lock, LockGuard,

@@ -137,6 +137,20 @@ impl<R> Process<R> {
             .is_none_or(|record| record.ended.load(Ordering::Acquire) != 0)
     }
 
+    pub(crate) fn dispatch(&self) -> &Dispatch {
+        &self.dispatch
+    }
+
+    /// Whether a `join` would not wait.
+    pub(crate) fn is_over(&self) -> bool {
+        if self.dispatch.check_ours().is_err() {
+            return true;
+        }
+        self.dispatch.drain();
+        let is_here = !self.mailbox.is_empty() && self.has_ended();
+        is_here || self.mailbox.is_emptied() || self.dispatch.gone().is_some()
+    }
+
     /// Its process number. A job that is tried again has a new one.
     ///
     /// ```

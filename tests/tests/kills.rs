@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use procession::{
-    Array, Atomic, Barrier, BarrierError, Condition, Error, Event, Lock, LockError, Once, Queue,
-    RLock, RwLock, Semaphore, Value, process_job, spawn,
+    Array, Atomic, Barrier, BarrierError, Condition, Error, Event, Lock, LockError, Once,
+    PriorityQueue, Queue, RLock, RwLock, Semaphore, Value, process_job, spawn,
 };
 use procession_tests::begin;
 
@@ -189,6 +189,33 @@ fn queue() -> Result<(), Error> {
     });
     // Each victim may have put one more than it got, or got one more than it put.
     assert!(n_left as u64 <= 2 * N_KILLS, "{n_left}");
+    Ok(())
+}
+
+#[process_job]
+fn rank_for_ever(queue: PriorityQueue<Vec<u8>, u64>, at_work: Event) {
+    at_work.set();
+    for n in 0.. {
+        let bytes = vec![n as u8; n as usize * 31 % 1000];
+        queue.put(n % 7, bytes).expect("it is open");
+        queue.try_get().expect("no message is torn");
+    }
+}
+
+#[test]
+fn priority_queue() -> Result<(), Error> {
+    let _test = begin();
+    let queue = PriorityQueue::new()?;
+    kill_many!(rank_for_ever, queue, {
+        queue.put(3, vec![1; 31])?;
+        let (_, bytes) = queue.get_timeout(Duration::from_secs(30))?.expect("one");
+        assert!(bytes.iter().all(|&byte| byte == bytes[0]));
+    });
+    // Each victim may have put one more than it got, or got one more than it put.
+    assert!(queue.len() as u64 <= 2 * N_KILLS, "{}", queue.len());
+    let left = std::iter::from_fn(|| queue.try_get().transpose());
+    let left: Vec<_> = left.collect::<Result<_, _>>()?;
+    assert!(left.is_sorted_by_key(|(rank, _)| *rank));
     Ok(())
 }
 

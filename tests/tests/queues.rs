@@ -237,3 +237,62 @@ fn what_waits_in_a_queue_that_is_dropped_is_let_go() -> Result<(), Error> {
     assert_eq!(array.freeze()?.len(), 10);
     Ok(())
 }
+
+#[process_job]
+fn work_off(tasks: &Queue<u32>, n_before_death: u32) {
+    for _ in 0..n_before_death {
+        tasks.get().expect("it is open");
+        tasks.task_done().expect("it was got");
+    }
+    tasks.get().expect("it is open");
+    std::process::abort();
+}
+
+#[process_job]
+fn split(tasks: &Queue<u32>, n_halves: &Value<u32>) {
+    while let Ok(task) = tasks.get() {
+        if task > 1 {
+            tasks.put(task / 2).expect("it is open");
+            tasks.put(task - task / 2).expect("it is open");
+        } else {
+            n_halves.fetch_add(1);
+        }
+        tasks.task_done().expect("it was got");
+    }
+}
+
+#[test]
+fn who_joins_waits_for_the_tasks_of_tasks() -> Result<(), Error> {
+    let _test = begin();
+    let (tasks, n_halves) = (Queue::new()?, Value::new(0)?);
+    let pool = Pool::new(3)?;
+    let workers = [(); 3].map(|()| pool.submit(job!(split), (&tasks, &n_halves)));
+    tasks.put(1000)?;
+    tasks.join()?;
+    assert_eq!(n_halves.get(), 1000);
+    tasks.close();
+    for worker in workers {
+        worker?.join()?;
+    }
+    assert_eq!(tasks.task_done(), Err(QueueError::NoTask), "it got none");
+    Ok(())
+}
+
+#[test]
+fn who_joins_is_told_of_a_worker_that_died_with_a_task_and_can_go_on() -> Result<(), Error> {
+    let _test = begin();
+    let tasks = Queue::new()?;
+    (0..10).try_for_each(|n| tasks.put(n))?;
+    for n_dead in 1..=2 {
+        let worker = spawn!(work_off(&tasks, 3))?;
+        assert_eq!(tasks.join(), Err(QueueError::TasksLost { n: 1 }));
+        assert!(worker.join().is_err());
+        assert_eq!(tasks.len(), 10 - 4 * n_dead);
+    }
+    assert!(!tasks.join_timeout(Duration::ZERO)?);
+    while tasks.try_get()?.is_some() {
+        tasks.task_done()?;
+    }
+    tasks.join()?;
+    Ok(())
+}

@@ -313,7 +313,7 @@ impl Board {
     /// Worker or supervisor: a task is finished, or the pool's state has changed; wakes the callers.
     pub(crate) fn wake_callers(&self) {
         let bells = self.bells();
-        // SeqCst: pairs with the fence in `sleep_caller`.
+        // SeqCst: pairs with the fence in `lie_down`.
         fence(Ordering::SeqCst);
         if bells.n_waiting.load(Ordering::Relaxed) > 0 {
             bells.done.fetch_add(1, Ordering::Release);
@@ -323,14 +323,10 @@ impl Board {
 
     /// Program: sleeps until something is finished or `timeout` is over, unless `ready` says it is already.
     pub(crate) fn sleep_caller(&self, timeout: Duration, ready: impl FnOnce() -> bool) {
-        let (done, seen) = self.count_caller();
-        // SeqCst: pairs with the fence in `wake_callers`: either the finisher sees that somebody waits, or
-        // `ready` sees what it finished.
-        fence(Ordering::SeqCst);
+        let turn = self.lie_down();
         if !ready() {
-            futex::wait(done, seen, Some(timeout));
+            futex::wait(turn.word, turn.seen, Some(timeout));
         }
-        self.count_caller_out();
     }
 
     /// As [`sleep_caller`](Self::sleep_caller), until something is finished on any of these boards.
@@ -339,28 +335,44 @@ impl Board {
         timeout: Duration,
         ready: impl FnOnce() -> bool,
     ) {
-        let words: Vec<_> = boards.iter().map(|board| board.count_caller()).collect();
-        // SeqCst: as in `sleep_caller`, for each board.
-        fence(Ordering::SeqCst);
+        let turns: Vec<_> = boards.iter().map(|board| board.lie_down()).collect();
         if !ready() {
+            let words: Vec<_> = turns.iter().map(|turn| (turn.word, turn.seen)).collect();
             futex::wait_any(&words, timeout);
         }
-        boards.iter().for_each(|board| board.count_caller_out());
     }
 
-    /// From here on a caller waits; gives the word that it may sleep on, and what that is now.
-    fn count_caller(&self) -> (&AtomicU32, u32) {
+    /// Program: counts a caller that is about to look for the last time, and then to sleep.
+    pub(crate) fn lie_down(&self) -> Turn<'_> {
         let bells = self.bells();
-        let seen = bells.done.load(Ordering::Acquire);
+        let turn = Turn {
+            word: &bells.done,
+            seen: bells.done.load(Ordering::Acquire),
+            n_waiting: &bells.n_waiting,
+        };
         if bells.n_waiting.fetch_add(1, Ordering::AcqRel) > MOST_CALLERS {
             // A worker gone mad has been here. Whoever else waits right now sleeps a while too long, once.
             bells.n_waiting.store(1, Ordering::Release);
         }
-        (&bells.done, seen)
+        // SeqCst: pairs with the fence in `wake_callers`: either the finisher sees that somebody waits, or
+        // the caller sees what it finished.
+        fence(Ordering::SeqCst);
+        turn
     }
+}
 
-    fn count_caller_out(&self) {
-        self.bells().n_waiting.fetch_sub(1, Ordering::AcqRel);
+/// A caller that sleeps, or is about to, until dropped.
+#[derive(Debug)]
+pub(crate) struct Turn<'b> {
+    pub(crate) word: &'b AtomicU32,
+    /// What the word is while there is nothing new.
+    pub(crate) seen: u32,
+    n_waiting: &'b AtomicU32,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.n_waiting.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -47,7 +47,7 @@ use std::ptr::NonNull;
 
 pub(crate) use atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use bells::Bells;
-pub(crate) use bells::spin;
+pub(crate) use bells::{Turn, spin};
 pub(crate) use finished::Finished;
 pub(crate) use layout::{ALIGN, Layout, MAX_WORKERS, Span, round_up};
 pub(crate) use order::Order;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Error, ErrorKind};
 
-const KINDS: [ErrorKind; 9] = [
+const KINDS: [ErrorKind; 10] = [
     ErrorKind::InvalidInput,
     ErrorKind::Job,
     ErrorKind::Start,
@@ -15,6 +15,7 @@ const KINDS: [ErrorKind; 9] = [
     ErrorKind::QueueClosed,
     ErrorKind::Lock,
     ErrorKind::Connection,
+    ErrorKind::PeerGone,
 ];
 
 /// Its kind and its text travel; what it knows of a failed job, and its source, stay behind.
@@ -67,7 +68,8 @@ mod tests {
                 | ErrorKind::QueueFull
                 | ErrorKind::QueueClosed
                 | ErrorKind::Lock
-                | ErrorKind::Connection => {}
+                | ErrorKind::Connection
+                | ErrorKind::PeerGone => {}
             }
             let sent = serde_json::to_string(&Error::new(kind, "why")).unwrap();
             let received: Error = serde_json::from_str(&sent).unwrap();

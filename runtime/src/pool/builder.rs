@@ -288,6 +288,9 @@ impl PoolBuilder {
 
     /// How many bytes of arguments, and of room for their results, may wait in the queue.
     ///
+    /// They lie in shared memory, which takes what is in it: an argument is written there once, whatever its size, and a `&[T]` or a
+    /// `&str` is read there in place; a large result is written to the worker's own shared memory and read from there.
+    ///
     /// By default an eighth of the memory that the program may use, 4 GiB at the most.
     ///
     /// ```

@@ -127,6 +127,10 @@ impl<R: ByValue> JobHandle<R> {
 }
 
 impl<R> JobHandle<R> {
+    pub(crate) fn dispatch(&self) -> &Dispatch {
+        &self.dispatch
+    }
+
     /// Whether the job has ended, in whatever way.
     ///
     /// ```

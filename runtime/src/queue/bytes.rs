@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::shared::Block;
 
 /// Where the ring begins in the payload of the block.
-pub(super) const RING: usize = 4096;
+pub(super) const RING: usize = 8192;
 
 /// The shortest ring, in bytes.
 pub(super) const LEAST: usize = 64 << 10;

@@ -31,6 +31,14 @@ pub enum QueueError {
         /// What is wrong with it.
         message: String,
     },
+    /// Processes have ended that had got so many messages and not said [`task_done`](crate::Queue::task_done): told by
+    /// [`join`](crate::Queue::join), which does not wait for these any more.
+    TasksLost {
+        /// How many.
+        n: usize,
+    },
+    /// [`task_done`](crate::Queue::task_done) was called more often than this process has got messages.
+    NoTask,
     /// There is not enough memory ([`OutOfMemory`](io::ErrorKind::OutOfMemory)), or a process has written at random into
     /// the queue's memory ([`InvalidData`](io::ErrorKind::InvalidData)), which closes it.
     System {
@@ -55,6 +63,13 @@ impl fmt::Display for QueueError {
         match self {
             Self::Closed => f.write_str("the queue is closed"),
             Self::Full => f.write_str("the queue is full"),
+            Self::TasksLost { n } => write!(
+                f,
+                "{n} of the queue's messages were got by processes that ended without saying `task_done`"
+            ),
+            Self::NoTask => f.write_str(
+                "`task_done` was called more often than this process has got messages from the queue",
+            ),
             Self::Codec { message } | Self::System { message, .. } => f.write_str(message),
         }
     }
@@ -75,7 +90,8 @@ impl From<QueueError> for Error {
         let kind = match error {
             QueueError::Closed => ErrorKind::QueueClosed,
             QueueError::Full => ErrorKind::QueueFull,
-            QueueError::Codec { .. } => ErrorKind::InvalidInput,
+            QueueError::Codec { .. } | QueueError::NoTask => ErrorKind::InvalidInput,
+            QueueError::TasksLost { .. } => ErrorKind::PeerGone,
             QueueError::System { kind, message } => {
                 return Self::system("use a queue", io::Error::new(kind, message));
             }
@@ -94,6 +110,10 @@ mod tests {
             message: "no bytes".into(),
         };
         let system = QueueError::system(io::ErrorKind::OutOfMemory, "no memory");
+        let lost =
+            "2 of the queue's messages were got by processes that ended without saying `task_done`";
+        let none =
+            "`task_done` was called more often than this process has got messages from the queue";
         for (error, kind, words) in [
             (
                 QueueError::Closed,
@@ -102,6 +122,8 @@ mod tests {
             ),
             (QueueError::Full, ErrorKind::QueueFull, "the queue is full"),
             (codec, ErrorKind::InvalidInput, "no bytes"),
+            (QueueError::TasksLost { n: 2 }, ErrorKind::PeerGone, lost),
+            (QueueError::NoTask, ErrorKind::InvalidInput, none),
             (
                 system,
                 ErrorKind::System,

@@ -48,6 +48,8 @@ fn step(queue: &Queue<Vec<u64>>, script: &mut Script<'_>) -> Option<()> {
 pub(super) fn is_an_orderly_error(error: &QueueError) {
     let is_orderly = match error {
         QueueError::Closed | QueueError::Full | QueueError::Codec { .. } => true,
+        // Of calls that are not made here.
+        QueueError::TasksLost { .. } | QueueError::NoTask => false,
         QueueError::System { kind, .. } => {
             matches!(
                 kind,

@@ -1,4 +1,4 @@
-//! The numbers in a queue's first page: two sides, each with a lock.
+//! The numbers in front of a queue's ring: two sides, each with a lock.
 //!
 //! Responsible for where they lie, and for holding a lock. What they mean to each other is in [`ring`](super::ring).
 
@@ -6,8 +6,9 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Instant;
 
+use super::takers::Takers;
 use crate::memory::Words;
-use crate::sync::{NotAcquired, Notice, RawLock};
+use crate::sync::{Acquired, NotAcquired, Notice, RawLock};
 
 /// Alone on its cache line.
 #[repr(C, align(64))]
@@ -51,21 +52,31 @@ pub(super) struct Shared {
     pub(super) putters: Side,
     pub(super) getters: Side,
     pub(super) bound: AtomicU64,
+    pub(super) takers: Takers,
 }
+
+const _: () = assert!(size_of::<Shared>() <= super::bytes::RING);
 
 #[expect(unsafe_code, reason = "vouches for a type")]
 // SAFETY: atomics, and structs of atomics that are `Words` themselves; aligned to 64.
 unsafe impl Words for Shared {}
 
 /// A lock, until dropped.
-pub(super) struct Held<'a>(&'a RawLock);
+pub(super) struct Held<'a> {
+    lock: &'a RawLock,
+    /// The last holder has ended with it.
+    pub(super) was_left: bool,
+}
 
 impl<'a> Held<'a> {
-    /// `None` when the deadline has passed. However the last holder has ended, there is nothing to repair.
+    /// `None` when the deadline has passed. However the last holder has ended, messages and positions need no repair.
     #[inline]
     pub(super) fn acquire(lock: &'a RawLock, deadline: Option<Instant>) -> Option<Self> {
         match lock.acquire(deadline) {
-            Ok(_) => Some(Self(lock)),
+            Ok(how) => Some(Self {
+                lock,
+                was_left: how == Acquired::OwnerDied,
+            }),
             Err(NotAcquired::TimedOut | NotAcquired::AlreadyHeld) => None,
         }
     }
@@ -74,6 +85,6 @@ impl<'a> Held<'a> {
 impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.0.release(false);
+        self.lock.release(false);
     }
 }

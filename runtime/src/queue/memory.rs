@@ -14,7 +14,6 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::error::QueueError;
-use super::layout::Held;
 use super::position::{Position, UNIT};
 use super::ring::{Ring, SKIP};
 
@@ -76,7 +75,7 @@ impl Ring {
         if !is_over && !is_apart {
             return Ok((tail, given_back));
         }
-        let _held = Held::acquire(&shared.getters.lock, deadline).ok_or(QueueError::Full)?;
+        let _held = self.hold_getters(deadline).ok_or(QueueError::Full)?;
         let begin = if is_apart {
             tail
         } else {
@@ -139,7 +138,7 @@ impl Ring {
     #[cold]
     pub(super) fn give_back(&self, deadline: Option<Instant>) -> Result<u32, QueueError> {
         let getters = &self.shared().getters;
-        let _held = Held::acquire(&getters.lock, deadline).ok_or(QueueError::Full)?;
+        let _held = self.hold_getters(deadline).ok_or(QueueError::Full)?;
         let head = Position(getters.position.load(Ordering::Acquire));
         Ok(self.give_back_behind(head.units()))
     }

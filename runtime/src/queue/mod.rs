@@ -1,7 +1,8 @@
 //! `Queue`: messages between processes.
 //!
 //! Responsible for the face: values to messages and back. Waiting is in [`patience`]; what lies in memory, and what
-//! happens when a process dies, in [`ring`], on which [`layout`], [`bytes`] and [`memory`] bear.
+//! happens when a process dies, in [`ring`], on which [`layout`], [`bytes`] and [`memory`] bear; who has got what, in
+//! [`takers`] and [`tasks`].
 //!
 //! Invariants: no user code (serde's) runs under a lock.
 
@@ -11,12 +12,16 @@ mod error;
 #[cfg(all(any(test, fuzzing), target_os = "linux", not(procession_unsupported)))]
 pub(crate) mod fuzzing;
 mod iter;
+mod join;
 mod layout;
 mod memory;
 mod message;
 mod patience;
 mod position;
+mod priority;
 mod ring;
+mod takers;
+mod tasks;
 #[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 mod tests;
 
@@ -32,12 +37,14 @@ pub use error::QueueError;
 pub use iter::QueueIter;
 use message::Message;
 use patience::{Awaited, Patience};
+pub use priority::{PriorityQueue, Rank};
 use ring::Ring;
 
 use crate::argument::ByValue;
 use crate::codec::{Decoder, Encoder};
 use crate::error::Error;
-use crate::shared::{Label, travel};
+use crate::shared::{Block, Label, travel};
+use crate::sync::Notice;
 
 /// A first-in, first-out queue of messages, for any number of processes and threads.
 ///
@@ -266,28 +273,27 @@ impl<T: ByValue> Queue<T> {
         QueueIter::of(self)
     }
 
+    /// Waits until a `get` would not, for so long at the most; whether it would not.
+    pub(crate) fn wait_for_some(&self, timeout: Duration) -> bool {
+        let n_waiting = || self.ring.n_waiting();
+        let look = || Ok(self.has_some().then_some(()));
+        let awaited = Awaited::messages(&self.ring);
+        !matches!(
+            Patience::of(timeout).wait(awaited, look, n_waiting),
+            Ok(None)
+        )
+    }
+
     #[inline]
     fn put_within(&self, message: T, patience: Patience) -> Result<(), QueueError> {
-        let mut encoder = Encoder::with_buffer(buffer::lend()).giving(self.ring.block().id());
-        T::encode(&message, &mut encoder).inspect_err(|_| encoder.recall_passengers())?;
-        if !encoder.passengers().is_empty() {
-            self.ring.block().note_names();
-        }
-        let attempt = || match self.ring.put(&encoder, patience.deadline()) {
-            Err(QueueError::Full) => Ok(None),
-            other => other.map(Some),
-        };
         let n_rooms = || self.ring.bound().saturating_sub(self.ring.n_waiting());
-        let put = patience.wait(Awaited::room(&self.ring), attempt, n_rooms);
-        if !matches!(put, Ok(Some(()))) {
-            encoder.recall_passengers();
-            return put.and(Err(QueueError::Full));
-        }
-        let passengers = encoder.take_passengers();
-        buffer::give_back(encoder.into_buffer());
-        drop(message);
-        passengers.into_iter().for_each(|it| it.depart());
-        Ok(())
+        send(message, self.ring.block(), |encoder| {
+            let attempt = || match self.ring.put(encoder, patience.deadline()) {
+                Err(QueueError::Full) => Ok(None),
+                other => other.map(Some),
+            };
+            patience.wait(Awaited::room(&self.ring), attempt, n_rooms)
+        })
     }
 
     #[inline]
@@ -299,8 +305,37 @@ impl<T: ByValue> Queue<T> {
         };
         let n_waiting = || self.ring.n_waiting();
         let taken = patience.wait(Awaited::messages(&self.ring), attempt, n_waiting)?;
-        taken.map(|()| decode(&message)).transpose()
+        let message = taken.map(|()| decode(&message)).transpose();
+        if message.is_err() {
+            // Nobody has it, so nobody could say that it is dealt with. It was counted a moment ago, or the count is damaged.
+            let _ = self.ring.task_done();
+        }
+        message
     }
+}
+
+/// Has a message put as bytes into a block, and those things sent along whose names it holds.
+#[inline]
+fn send<T: ByValue>(
+    message: T,
+    block: &Block,
+    put: impl FnOnce(&Encoder<'_>) -> Result<Option<()>, QueueError>,
+) -> Result<(), QueueError> {
+    let mut encoder = Encoder::with_buffer(buffer::lend()).giving(block.id());
+    T::encode(&message, &mut encoder).inspect_err(|_| encoder.recall_passengers())?;
+    if !encoder.passengers().is_empty() {
+        block.note_names();
+    }
+    let put = put(&encoder);
+    if !matches!(put, Ok(Some(()))) {
+        encoder.recall_passengers();
+        return put.and(Err(QueueError::Full));
+    }
+    let passengers = encoder.take_passengers();
+    buffer::give_back(encoder.into_buffer());
+    drop(message);
+    passengers.into_iter().for_each(|it| it.depart());
+    Ok(())
 }
 
 #[inline]
@@ -314,6 +349,16 @@ fn decode<T: ByValue>(bytes: &[u8]) -> Result<T, QueueError> {
 impl<T> Queue<T> {
     fn label() -> Label {
         Label::of::<Self>()
+    }
+
+    /// Whether a `get` would not wait.
+    pub(crate) fn has_some(&self) -> bool {
+        self.ring.n_waiting() > 0 || self.ring.is_closed()
+    }
+
+    /// What tells of messages and of the end.
+    pub(crate) fn arrivals(&self) -> &Notice {
+        self.ring.arrivals()
     }
 
     /// How many messages wait. Others may put and get at any moment.

@@ -36,6 +36,11 @@ pub(super) struct Awaited<'q> {
 }
 
 impl<'q> Awaited<'q> {
+    #[inline]
+    pub(super) fn of(notice: &'q Notice, rhythm: &'q AtomicU32) -> Self {
+        Self { notice, rhythm }
+    }
+
     /// Getters wait for these.
     #[inline]
     pub(super) fn messages(ring: &'q Ring) -> Self {

@@ -4,7 +4,7 @@
 //! Knows no types, and does not wait for messages or for room.
 //!
 //! ```text
-//! | Shared, one page | message | message | … free …            |
+//! | Shared, two pages | message | message | … free …            |
 //!                      ^ head              ^ tail
 //! a message: its length as u64, its bytes, zeros or anything up to the next unit of 8 bytes; it may go round the end
 //! SKIP     : instead of a length; the next message is at the start of the ring
@@ -31,6 +31,7 @@ use super::error::QueueError;
 use super::layout::{Held, Shared};
 use super::message::Message;
 use super::position::{CLOSED, MOST_MESSAGES, MOST_UNITS, Position, UNIT, Waiting};
+use super::takers::{OwnPlace, Takers};
 use crate::codec::Encoder;
 use crate::error::{Error, ErrorKind};
 use crate::shared::{Block, Label};
@@ -49,6 +50,7 @@ const SHORTEST: u64 = 1 << 20;
 pub(super) struct Ring {
     pub(super) bytes: RingBytes,
     bound: u32,
+    own_place: OwnPlace,
 }
 
 impl Ring {
@@ -82,6 +84,7 @@ impl Ring {
             bytes,
             // 0 would be a queue that nobody could ever put into.
             bound: u32::try_from(bound).unwrap_or(u32::MAX).max(1),
+            own_place: OwnPlace::default(),
         })
     }
 
@@ -93,6 +96,24 @@ impl Ring {
     #[inline]
     pub(super) fn shared(&self) -> &Shared {
         self.block().words(0)
+    }
+
+    #[inline]
+    pub(super) fn takers(&self) -> &Takers {
+        &self.shared().takers
+    }
+
+    /// Keeps other getters away; `None` when the deadline has passed.
+    #[inline]
+    pub(super) fn hold_getters(&self, deadline: Option<Instant>) -> Option<Held<'_>> {
+        let Shared {
+            getters, takers, ..
+        } = self.shared();
+        let held = Held::acquire(&getters.lock, deadline)?;
+        if held.was_left {
+            takers.repair(Position(getters.position.load(Ordering::Relaxed)));
+        }
+        Some(held)
     }
 
     /// The most messages that may wait.
@@ -115,11 +136,17 @@ impl Ring {
 
     /// How many messages wait.
     pub(super) fn n_waiting(&self) -> u32 {
+        let (head, tail) = self.positions();
+        head.to(tail).messages
+    }
+
+    /// Of head and tail.
+    pub(super) fn positions(&self) -> (Position, Position) {
         let shared = self.shared();
         // The head first: it cannot overtake a tail that is read later.
         let head = Position(shared.getters.position.load(Ordering::Acquire));
         let tail = Position(shared.putters.position.load(Ordering::Acquire));
-        head.to(tail).messages
+        (head, tail)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -261,7 +288,7 @@ impl Ring {
         if head.to(tail).messages == 0 && !tail.is_closed() {
             return Ok(false);
         }
-        let Some(held) = Held::acquire(&getters.lock, deadline) else {
+        let Some(held) = self.hold_getters(deadline) else {
             return Ok(false);
         };
         let head = Position(getters.position.load(Ordering::Relaxed));
@@ -281,7 +308,9 @@ impl Ring {
         let n_units = n_units(len as u64).unwrap_or(0);
         // Whoever gets next, finds what this one has seen: Release, with the bytes in front of it.
         getters.seen_position.store(tail.0, Ordering::Release);
-        self.move_head(head.after(1, begin.wrapping_add(n_units)));
+        let after = head.after(1, begin.wrapping_add(n_units));
+        self.takers().begin(&self.own_place, after);
+        self.move_head(after);
         drop(held);
         if self.bound < u32::MAX {
             getters.done.announce_one();
@@ -345,7 +374,7 @@ fn n_units(len: u64) -> Option<u32> {
 }
 
 #[cold]
-fn no_room(len: usize) -> QueueError {
+pub(super) fn no_room(len: usize) -> QueueError {
     QueueError::system(
         io::ErrorKind::OutOfMemory,
         format!(
@@ -355,7 +384,7 @@ fn no_room(len: usize) -> QueueError {
 }
 
 #[cold]
-fn damaged() -> QueueError {
+pub(super) fn damaged() -> QueueError {
     QueueError::system(
         io::ErrorKind::InvalidData,
         "the memory of the queue was damaged by one of its processes: it is closed, and what was in it is lost",

@@ -32,6 +32,7 @@ use super::division::Division;
 use super::layout::{self, Elements, Found, Named};
 use super::{Array, Shareable};
 use crate::codec::beside;
+use crate::error::Error;
 
 /// A part of a divided [`Array`]: a `&mut [T]` without a lock, which one process has at a time.
 ///
@@ -111,6 +112,25 @@ impl<T: Shareable> ArrayChunk<T> {
         self.first..self.first + self.elements.len
     }
 
+    /// Whether this is the process that has it, and not a forked copy.
+    #[inline]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.claim.is_ours()
+    }
+
+    /// Of two chunks: whether nobody has the other one, nor can have it by a name that is on its way.
+    pub(crate) fn is_other_lost(&self) -> bool {
+        self.is_ours() && self.claim.division.is_lost(1 - self.claim.index.min(1))
+    }
+
+    /// Drops it; whether nobody has it then: not where it was sent, or belongs to another process.
+    pub(crate) fn give_up(self) -> bool {
+        let is_ours = self.is_ours();
+        let (division, index) = (self.claim.division.clone(), self.claim.index);
+        drop(self);
+        is_ours && !division.entry(index).word().is_held()
+    }
+
     #[inline]
     #[track_caller]
     fn check_process(&self) {
@@ -162,10 +182,21 @@ impl<T: Shareable> Serialize for ArrayChunk<T> {
 
 impl<'de, T: Shareable> Deserialize<'de> for ArrayChunk<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::receive_as("", from)
+    }
+}
+
+impl<T: Shareable> ArrayChunk<T> {
+    /// Reads a name and claims the chunk; where it cannot be had, `what` begins the error.
+    pub(crate) fn receive_as<'de, D: Deserializer<'de>>(
+        what: &str,
+        from: D,
+    ) -> Result<Self, D::Error> {
         type Blocks<T> = (Found<Array<T>>, Found<Division>);
+        let refused = |why: Error| D::Error::custom(format_args!("{what}{why}"));
         let ((array, words), index, turn) = <(Blocks<T>, usize, u32)>::deserialize(from)?;
-        let division = Division::find(array.hidden()?, words.words()).map_err(D::Error::custom)?;
-        let claim = division.claim(index, turn).map_err(D::Error::custom)?;
+        let division = Division::find(array.hidden()?, words.words()).map_err(refused)?;
+        let claim = division.claim(index, turn).map_err(refused)?;
         Ok(Self::new(claim))
     }
 }

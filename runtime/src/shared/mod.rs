@@ -52,6 +52,7 @@
 //! | `a[1]`, `a[1] = 5`, `a[:]` | `a.get(1)`, which is an `Option`, `a.set(1, 5)`, `a.to_vec()` |
 //! | `with a.get_lock():` and a loop over `a` | [`Array::lock`], a `&mut [T]` |
 //! | `mp.RawArray`, and care | [`Array::freeze`] to read, [`Array::into_chunks`] to write without a lock |
+//! | a large argument of many jobs | [`Broadcast`]: sent once, decoded once in each worker |
 //! | `mp.Queue()`, `mp.Queue(10)` | [`Queue::new`](crate::Queue::new), [`Queue::bounded(10)`](crate::Queue::bounded) |
 //! | `mp.Lock()`, `with lock:` | [`Lock`](crate::Lock), `let _guard = lock.acquire()?` |
 //! | `mp.Event()` | [`Event`](crate::Event) |
@@ -71,13 +72,15 @@
 //! | | `c_ssize_t`, `c_size_t` | `isize`, `usize` |
 //! | | `c_int * 3` | `[i32; 3]` |
 //!
-//! Python's `Array` has one dimension. So has [`Array`], and more by a [stride](Array#more-than-one-dimension).
+//! Python's `Array` has one dimension. So has [`Array`], and more by a [stride](Array#more-than-one-dimension); with the feature `ndarray`
+//! guards, chunks and frozen arrays are views of two dimensions (`view2`, `view2_mut`).
 
 mod arena;
 mod array;
 mod array_guard;
 mod atomic;
 mod block;
+mod broadcast;
 mod chunk;
 mod claim;
 mod division;
@@ -87,6 +90,9 @@ mod holders;
 mod layout;
 mod life;
 mod lock_error;
+mod mark;
+#[cfg(feature = "ndarray")]
+mod matrix;
 mod name;
 mod shareable;
 mod slice;
@@ -101,6 +107,7 @@ pub use array::Array;
 pub use array_guard::ArrayGuard;
 pub use atomic::{Atomic, AtomicInteger};
 pub(crate) use block::Block;
+pub use broadcast::Broadcast;
 pub use chunk::ArrayChunk;
 pub(crate) use header::Label;
 pub use lock_error::LockError;

@@ -83,6 +83,11 @@ impl Event {
         self.block.words(0)
     }
 
+    /// What tells that it was set.
+    pub(crate) fn notice(&self) -> &Notice {
+        &self.shared().notice
+    }
+
     /// Sets the flag, and lets through all who wait, also if it is cleared at once afterwards.
     ///
     /// ```

@@ -17,6 +17,8 @@
 //! | who waits for a [`Condition`] | nothing: its notification goes to another |
 //! | who waits at a [`Barrier`] | the barrier is broken: [`BarrierError::Broken`] |
 //! | who is at what is done [`Once`] | [`LockError::OwnerDied`], until one does it again by [`Once::call_once_force`] |
+//! | who has got messages of a [`Queue`] and not said [`task_done`](Queue::task_done) | [`QueueError::TasksLost`], told by [`Queue::join`] |
+//! | who has an end of a [`pipe`](crate::pipe()) | [`PipeError::Disconnected`](crate::PipeError::Disconnected), after all that it has sent |
 //! | who was to set an [`Event`], to notify, to release, to come to a barrier | nothing: nobody knows who that was. Take the form with a time limit |
 //!
 //! # Coming from Python
@@ -82,7 +84,7 @@ mod semaphore;
 pub(crate) mod vigil;
 
 pub(crate) use notice::Notice;
-pub(crate) use places::Places;
+pub(crate) use places::{N_PLACES, Places};
 pub(crate) use raw_lock::{Acquired, NotAcquired, RawLock};
 pub(crate) use vigil::Vigil;
 
@@ -97,7 +99,7 @@ pub use rlock::{RLock, RLockGuard};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{Semaphore, SemaphoreGuard};
 
-pub use crate::queue::{Queue, QueueError, QueueIter};
+pub use crate::queue::{PriorityQueue, Queue, QueueError, QueueIter, Rank};
 pub use crate::shared::LockError;
 
 #[cfg(all(test, target_os = "linux", not(loom), not(procession_unsupported)))]

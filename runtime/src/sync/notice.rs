@@ -52,6 +52,24 @@ impl Notice {
         }
     }
 
+    /// For who sleeps on several words: this one, and what it is while there is nothing new. `None`: something was announced
+    /// just now. To be called before one looks for what one waits for.
+    pub(crate) fn lie_down(&self) -> Option<(&AtomicU32, u32)> {
+        let seen = self.seen();
+        let asleep = seen | SLEEPERS;
+        let marked = self
+            .word
+            .compare_exchange(seen, asleep, Ordering::AcqRel, Ordering::Acquire);
+        (marked.is_ok() || marked == Err(asleep)).then_some((&self.word, asleep))
+    }
+
+    /// Wakes another one of those who sleep, for a wake of which this one makes no use.
+    pub(crate) fn pass_on(&self) {
+        if self.word.load(Ordering::Relaxed) & SLEEPERS != 0 {
+            futex::wake(&self.word, 1);
+        }
+    }
+
     /// Wakes one of those who wait: for a change that only one of them can make use of.
     #[inline]
     pub(crate) fn announce_one(&self) {

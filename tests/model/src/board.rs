@@ -1,7 +1,7 @@
 //! A small board out of the crate's own state words, with the face that the supervisor's verdict uses.
 
 use crate::atomic;
-pub(crate) use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+pub(crate) use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 #[path = "../../../runtime/src/board/finished.rs"]
 mod finished;

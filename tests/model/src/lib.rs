@@ -13,7 +13,7 @@
 //! What is the crate's own code, compiled from `runtime/src`: the state words, the guard, the queue of tasks, the chain of
 //! finished tasks and the supervisor's verdict; the lock, the notice and the places, and what is built of these in `sync`:
 //! semaphore, condition, barrier, readers and writers, once; the life of a small block, the claim to a chunk and the division
-//! of an array; the ring of a queue, its positions and its memory.
+//! of an array; the ring of a queue, its positions, its memory and its takers.
 //!
 //! What is written again here, because the original cannot live outside a mapping: the board that holds them ([`board`]),
 //! the worker's way through a task ([`worker`]), the program's books ([`program`]), and the spinning, sleeping and
@@ -54,7 +54,7 @@ mod sys {
 mod sync {
     pub(crate) use crate::lock::raw_lock::{Acquired, NotAcquired, RawLock};
     pub(crate) use crate::notice::notice::Notice;
-    pub(crate) use crate::places::Places;
+    pub(crate) use crate::places::{N_PLACES, Places};
     pub(crate) use crate::vigil::{self, Vigil};
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::sys::testing::{in_child, watched};
 
 /// A number below `n`, from a xorshift generator: the same every time.
-pub(super) fn below(state: &mut u64, n: u64) -> u64 {
+pub(in crate::queue) fn below(state: &mut u64, n: u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;

@@ -1,11 +1,12 @@
 //! Queues in small rings, so that everything goes round the end often.
 
-mod crash;
+pub(super) mod crash;
 mod crowd;
 mod handles;
 mod hostile;
 mod memory;
 mod model;
+mod tasks;
 mod waiting;
 
 use std::sync::atomic::Ordering;

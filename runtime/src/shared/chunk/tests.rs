@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::Queue;
-use crate::error::Error;
+
 use crate::shared::testing::{Sent, Steps, send};
 use crate::sys;
 use crate::sys::testing::{alone, in_child, watched};

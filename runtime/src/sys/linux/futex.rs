@@ -231,6 +231,38 @@ mod tests {
     }
 
     #[test]
+    fn who_sleeps_on_several_words_is_woken_by_any() {
+        watched(|| {
+            with_shared_words(|words| {
+                for woken in 0..words.len() {
+                    let child = in_child(|| {
+                        let all: Vec<_> = words.iter().map(|word| (word, 0)).collect();
+                        while words[woken].load(Acquire) == 0 {
+                            wait_any(&all, Duration::from_secs(30));
+                        }
+                    });
+                    std::thread::sleep(Duration::from_millis(5));
+                    words[woken].store(1, Release);
+                    wake(&words[woken], 1);
+                    child.succeeds();
+                    words[woken].store(0, Release);
+                }
+            });
+        });
+    }
+
+    #[test]
+    fn more_words_than_the_kernel_takes_and_a_kernel_that_takes_none_are_a_short_sleep() {
+        watched(|| {
+            let words: Vec<_> = (0..2 * MOST_WORDS).map(|_| AtomicU32::new(1)).collect();
+            let all: Vec<_> = words.iter().map(|word| (word, 1)).collect();
+            wait_any(&all, Duration::MAX);
+            // Of no words the kernel knows nothing.
+            wait_any(&[], Duration::MAX);
+        });
+    }
+
+    #[test]
     fn a_wait_ends_at_once_on_another_value_and_in_time_on_the_same() {
         watched(|| {
             let word = AtomicU32::new(1);

@@ -6,6 +6,10 @@ use std::io;
 pub(super) enum QueueError {
     Closed,
     Full,
+    TasksLost {
+        n: usize,
+    },
+    NoTask,
     System {
         kind: io::ErrorKind,
         message: String,

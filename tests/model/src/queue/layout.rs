@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::bytes::Unit;
+use super::takers::Takers;
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, is_killed};
 use crate::kernel::identity::{identity, is_alive};
 use crate::shared::{Contents, Things};
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub(super) putters: Side,
     pub(super) getters: Side,
     pub(super) bound: AtomicU64,
+    pub(super) takers: Takers,
 }
 
 impl Contents for Shared {
@@ -41,7 +43,10 @@ impl Contents for Shared {
     }
 }
 
-pub(super) struct Held<'a>(&'a HolderWord);
+pub(super) struct Held<'a> {
+    lock: &'a HolderWord,
+    pub(super) was_left: bool,
+}
 
 impl<'a> Held<'a> {
     /// `None` at once where there is a deadline.
@@ -59,7 +64,10 @@ impl<'a> Held<'a> {
                 exchange.is_ok()
             };
             match deadline {
-                _ if taken => return Some(Self(lock)),
+                _ if taken => {
+                    let was_left = holder != 0;
+                    return Some(Self { lock, was_left });
+                }
                 Some(_) => return None,
                 None => loom::thread::yield_now(),
             }
@@ -70,7 +78,7 @@ impl<'a> Held<'a> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if !is_killed() {
-            self.0.0.store(0, Ordering::Release);
+            self.lock.0.store(0, Ordering::Release);
         }
     }
 }

@@ -1,0 +1,181 @@
+//! `task_done` and `join`: who waits for all that was put, and is told of those who ended with something of it.
+
+use std::sync::atomic::AtomicBool;
+
+use super::crash::below;
+use super::*;
+use crate::sys::testing::{in_child, watched};
+
+const AT_ONCE: Duration = Duration::ZERO;
+
+#[test]
+fn a_queue_of_which_nothing_was_ever_put_is_done() {
+    let queue = small::<u64>(u32::MAX);
+    assert_eq!(queue.join(), Ok(()));
+    assert_eq!(queue.task_done(), Err(QueueError::NoTask));
+}
+
+#[test]
+fn what_waits_and_what_was_got_is_not_done_until_it_is_said() {
+    let queue = small::<u64>(u32::MAX);
+    queue.put(1).unwrap();
+    assert_eq!(queue.join_timeout(AT_ONCE), Ok(false));
+    assert_eq!(queue.task_done(), Err(QueueError::NoTask), "it was not got");
+    queue.get().unwrap();
+    let (start, timeout) = (Instant::now(), Duration::from_millis(20));
+    assert_eq!(queue.join_timeout(timeout), Ok(false));
+    assert!(start.elapsed() >= timeout);
+    queue.task_done().unwrap();
+    assert_eq!(queue.join(), Ok(()));
+    assert_eq!(queue.task_done(), Err(QueueError::NoTask));
+}
+
+#[test]
+fn a_message_that_cannot_be_read_is_dealt_with() {
+    let queue = small::<u64>(u32::MAX);
+    let other = Queue::<bool> {
+        ring: queue.ring.clone(),
+        messages: PhantomData,
+    };
+    queue.put(7).unwrap();
+    assert!(matches!(other.get(), Err(QueueError::Codec { .. })));
+    assert_eq!(queue.join(), Ok(()));
+}
+
+#[test]
+fn threads_of_one_process_may_say_so_for_each_other() {
+    watched(|| {
+        let queue = small::<u64>(u32::MAX);
+        let is_over = AtomicBool::new(false);
+        (0..3000).for_each(|n| queue.put(n).unwrap());
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while queue.try_get().unwrap().is_some() {
+                        queue.task_done().unwrap();
+                    }
+                    // Whoever joined was not told too early.
+                    assert!(!is_over.load(Ordering::Relaxed) || queue.is_empty());
+                });
+            }
+            queue.join().unwrap();
+            is_over.store(true, Ordering::Relaxed);
+            assert!(queue.is_empty());
+        });
+        assert_eq!(queue.task_done(), Err(QueueError::NoTask));
+    });
+}
+
+#[test]
+fn another_process_cannot_say_so_and_who_ends_without_a_word_is_told_to_all_who_wait() {
+    watched(|| {
+        let queue = small::<u64>(u32::MAX);
+        (0..5).for_each(|n| queue.put(n).unwrap());
+        queue.get().unwrap();
+        // As one who has begun to wait before anybody was told.
+        let told = queue.ring.takers().told();
+        let waiter = queue.clone();
+        let waiter = thread::spawn(move || waiter.join());
+        in_child(|| {
+            let refused = queue.task_done();
+            assert_eq!(refused, Err(QueueError::NoTask), "the parent has it");
+            for _ in 0..3 {
+                queue.get().unwrap();
+            }
+            queue.task_done().unwrap();
+        })
+        .succeeds();
+        let lost = Err(QueueError::TasksLost { n: 2 });
+        assert_eq!(waiter.join().unwrap(), lost);
+        assert_eq!(queue.ring.takers().lost_since(told), 2);
+        assert_eq!(queue.join_timeout(AT_ONCE), Ok(false), "told once");
+        queue.get().unwrap();
+        queue.task_done().unwrap();
+        queue.task_done().unwrap();
+        assert_eq!(queue.join(), Ok(()));
+    });
+}
+
+#[test]
+fn more_processes_than_there_are_places_count_as_well() {
+    watched(|| {
+        let queue = small::<u64>(u32::MAX);
+        let done = small::<()>(u32::MAX);
+        let n = 260;
+        let children: Vec<_> = (0..n)
+            .map(|_| {
+                in_child(|| {
+                    queue.get().unwrap();
+                    done.put(()).unwrap();
+                    // All live until all have got one.
+                    while done.len() < n {
+                        thread::sleep(Duration::from_millis(5));
+                    }
+                    queue.task_done().unwrap();
+                })
+            })
+            .collect();
+        for number in 0..n as u64 {
+            queue.put(number).unwrap();
+        }
+        children.into_iter().for_each(|child| child.succeeds());
+        assert_eq!(queue.join(), Ok(()));
+        // The dead leave room.
+        queue.put(1).unwrap();
+        queue.get().unwrap();
+        assert_eq!(queue.join_timeout(AT_ONCE), Ok(false));
+        queue.task_done().unwrap();
+        assert_eq!(queue.join(), Ok(()));
+    });
+}
+
+/// Takers are killed at any instruction: what is told, what is done and what is left is all that was put.
+#[test]
+fn every_message_is_done_or_told_however_takers_die() {
+    watched(|| {
+        let queue = small::<u64>(u32::MAX);
+        let n_done = Queue::<()>::new().unwrap();
+        let (mut random, mut n_put, mut n_told) = (3, 0, 0);
+        for _ in 0..400 {
+            for _ in 0..30 {
+                queue.put(n_put).unwrap();
+                n_put += 1;
+            }
+            let takers = [(); 2].map(|()| {
+                in_child(|| {
+                    loop {
+                        queue.get().unwrap();
+                        n_done.put(()).unwrap();
+                        queue.task_done().unwrap();
+                    }
+                })
+            });
+            let end = Instant::now() + Duration::from_micros(200 + below(&mut random, 600));
+            while Instant::now() < end {
+                std::hint::spin_loop();
+            }
+            let [first, second] = takers;
+            first.kill();
+            second.kill();
+            match queue.join_timeout(AT_ONCE) {
+                Ok(_) => {}
+                Err(QueueError::TasksLost { n }) => {
+                    assert!((1..=2).contains(&n));
+                    n_told += n;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert!(n_told > 0, "nobody was hit with a message in his hands");
+        let mut n_left = 0;
+        while queue.try_get().unwrap().is_some() {
+            queue.task_done().unwrap();
+            n_left += 1;
+        }
+        assert_eq!(queue.join(), Ok(()), "none is missing");
+        assert_eq!(queue.task_done(), Err(QueueError::NoTask));
+        // Between the two of each message a death counts it twice, at most.
+        let n_dealt_with = n_done.len() + n_told + n_left;
+        assert!((n_put as usize..=n_put as usize + n_told).contains(&n_dealt_with));
+    });
+}
