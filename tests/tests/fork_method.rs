@@ -37,6 +37,20 @@ fn with_a_second_thread_it_is_refused_and_works_when_that_has_ended() {
 }
 
 #[test]
+fn workers_have_a_state_a_place_and_a_name_of_their_own() {
+    let _test = begin();
+    let told = forks("state");
+    let [lens, parent, indices, last] = told.lines().collect::<Vec<_>>()[..] else {
+        panic!("{told}");
+    };
+    assert_eq!(lens, "[3, 4, 5]");
+    let (parent, program) = parent.rsplit_once(' ').unwrap();
+    assert_eq!(parent, format!("(\"main {program}\", Some(0))"));
+    assert_eq!(indices, "Ok([(Some(0), None), (Some(1), None)])");
+    assert_eq!(last, "Ok([Ok(5)])");
+}
+
+#[test]
 fn in_a_test_it_is_refused() {
     let _test = begin();
     let error = Pool::builder()

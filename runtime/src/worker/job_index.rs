@@ -26,6 +26,12 @@ pub(crate) fn with_job_index<R>(index: Option<u64>, job: impl FnOnce() -> R) -> 
     job()
 }
 
+/// In a process that was forked from one that ran a job.
+pub(super) fn forget() {
+    HERE.set(None);
+    set(NONE);
+}
+
 #[inline]
 pub(super) fn set(index: u64) {
     JOB_INDEX.store(index, Ordering::Relaxed);

@@ -93,7 +93,7 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
         sys::exit_now(1)
     };
     // A fork of a program that is itself a worker has that one's.
-    job_index::set(job_index::NONE);
+    job_index::forget();
     let mut state = match set_up(birth, record) {
         Ok(state) => state,
         Err(words) => {

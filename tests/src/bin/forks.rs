@@ -11,8 +11,8 @@ use std::time::Duration;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use procession::{
-    Array, Error, ErrorKind, JobError, Lock, Pool, Queue, SharedSlice, StartMethod, Value, job,
-    pool_map, process_job, spawn,
+    Array, Error, ErrorKind, Executor, InlineExecutor, JobError, Lock, Pool, Queue, SharedSlice,
+    StartMethod, Value, job, job_index, pool_map, process_job, spawn, worker_index,
 };
 use procession_tests::processes::{self, Signal};
 use procession_tests::{kit, wait_for};
@@ -61,6 +61,45 @@ fn nests() -> Vec<u32> {
             .expect("a number")
     };
     vec![of(forked(1)), of(Pool::new(1))]
+}
+
+fn kept() -> Vec<u64> {
+    vec![7; 2]
+}
+
+#[process_job(initializer)]
+fn keep(n: usize) -> Vec<u64> {
+    vec![0; n]
+}
+
+#[process_job(state)]
+fn add_kept(kept: &mut Vec<u64>, x: u64) -> usize {
+    kept.push(x);
+    kept.len()
+}
+
+#[process_job(state)]
+#[expect(clippy::ptr_arg, reason = "the type of the state")]
+fn n_kept(kept: &mut Vec<u64>) -> usize {
+    kept.len()
+}
+
+#[process_job]
+fn employer() -> (String, Option<usize>) {
+    let parent = procession::parent_process().expect("a worker works for somebody");
+    (format!("{} {}", parent.name, parent.pid), worker_index())
+}
+
+#[process_job]
+fn index_there() -> Option<u64> {
+    job_index()
+}
+
+#[process_job]
+fn indices_here_and_there() -> (Option<u64>, Option<u64>) {
+    let pool = forked(1).expect("a pool");
+    let there = pool.submit(job!(index_there), ()).expect("a pool").join();
+    (job_index(), there.expect("an index"))
 }
 
 fn forked(n_workers: usize) -> Result<Pool, Error> {
@@ -251,6 +290,25 @@ fn main() {
             processes::send(pids[0], Signal::SIGKILL);
             wait_for("another worker", || pool.pids() != pids);
             println!("replaced {}", look());
+        }
+        "state" => {
+            let of_here = kept().len();
+            let pool = Pool::builder()
+                .workers(1)
+                .start_method(StartMethod::Fork)
+                .initializer(job!(keep), of_here)
+                .finalizer(job!(n_kept), ())
+                .build()
+                .expect("a pool");
+            let lens = pool.map(job!(add_kept), [1, 2, 3]).expect("lengths");
+            println!("{lens:?}");
+            let parent = pool.map(job!(employer), [()]).expect("a name").remove(0);
+            println!("{parent:?} {}", std::process::id());
+            // A job of this very process has a place in its map, which no worker has that is forked meanwhile.
+            let inline = InlineExecutor::new();
+            let indices = inline.map(job!(indices_here_and_there), [(), ()]);
+            println!("{indices:?}");
+            println!("{:?}", pool.close_with_results::<usize>());
         }
         "threads" => {
             let (keep, wait) = channel::<()>();
