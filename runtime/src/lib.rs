@@ -59,7 +59,7 @@
 //!   program and the supervisor survive, nothing hangs, and the next pool is clean.
 //! - A format: what travels is between two copies of one binary, and changes with any version.
 //! - Statics that `main` filled are not there in a worker of the default [`StartMethod`]: use an
-//!   [initializer](PoolBuilder::initializer) or an argument.
+//!   [initializer](PoolBuilder::initializer), an argument, or [`fork_map`].
 //! - Where the program is PID 1 or a subreaper, its supervisor comes back to it as a child.
 //! - While the supervisor is stopped (SIGSTOP), time-outs are not kept and the program's death is not noticed.
 //! - A job that changes its user or capabilities loses its tie to the supervisor's death, see `PR_SET_PDEATHSIG` in
@@ -117,7 +117,8 @@ pub use error::{Error, ErrorKind, JobError};
 pub use job::Job;
 pub use pool::{
     AsCompleted, Imap, ImapUnordered, JobHandle, MapError, MapOptions, Pool, PoolBuilder,
-    PoolStats, StartMethod, SubmitOptions, WaitFor, Waited, WorkerStats, as_completed, wait,
+    PoolStats, StartMethod, SubmitOptions, WaitFor, Waited, WorkerStats, as_completed, fork_map,
+    fork_map_each, wait,
 };
 pub use process::Process;
 #[doc = include_str!("process_job.md")]

@@ -65,9 +65,7 @@ pub(crate) fn spawn<J: Job<Item>, Item>(args: Item) -> Result<Process<J::Output>
         initializer_keeps: Vec::new(),
     };
     let dispatch = Link::with_program(encoder.passengers(), |link| {
-        Dispatch::make(link, &plan, |dispatch| {
-            Ok(dispatch.try_publish(&task).map(drop)?)
-        })
+        Dispatch::make(link, &plan, Some(&task))
     })?;
     see_off(encoder.take_passengers(), args);
     Ok(Process {

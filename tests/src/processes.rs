@@ -69,6 +69,11 @@ pub fn is_alive(pid: u32) -> bool {
     Stat::of(pid).is_some_and(|stat| !stat.has_ended())
 }
 
+/// Whether somebody has stopped it.
+pub fn is_stopped(pid: u32) -> bool {
+    Stat::of(pid).is_some_and(|stat| stat.state == 'T')
+}
+
 /// The process that it was forked from, or that adopted it.
 pub fn parent_of(pid: u32) -> Option<u32> {
     Stat::of(pid).map(|stat| stat.parent)

@@ -30,8 +30,8 @@ fn with_a_second_thread_it_is_refused_and_works_when_that_has_ended() {
     let _test = begin();
     assert_eq!(
         forks("threads"),
-        "Start: failed to start the supervisor process: `StartMethod::Fork` needs a program with one thread, and this \
-         one has 2 (each `#[test]` is one): use `StartMethod::ForkServer`, or make the pool before the threads\n\
+        "Start: failed to start the supervisor process: a fork (`StartMethod::Fork`, `fork_map`) needs a program with \
+         one thread, and this one has 2 (each `#[test]` is one): use `StartMethod::ForkServer`, or fork before the threads are started\n\
          [0, 1, 4, 9]\n"
     );
 }

@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -121,4 +122,83 @@ fn where_no_process_can_be_forked_who_asked_is_told_and_later_all_goes_on() {
     let _test = begin();
     let story = Story::of(Command::new(env!("CARGO_BIN_EXE_surroundings")).arg("process limit"));
     assert_eq!(story.success(), "well\n");
+}
+
+/// A memory cgroup below that of this process, gone when this is dropped.
+struct MemoryGroup(PathBuf);
+
+impl MemoryGroup {
+    /// `None` where that is not permitted.
+    fn new(limit: u64) -> Option<Self> {
+        let own = fs::read_to_string("/proc/self/cgroup").ok()?;
+        let path_of = |controllers: &str| {
+            own.lines().find_map(|line| {
+                let (names, path) = line.split_once(':')?.1.split_once(':')?;
+                (names == controllers).then(|| path.to_owned())
+            })
+        };
+        let name = format!("procession-{}", std::process::id());
+        let (root, path, file) = match path_of("memory") {
+            Some(path) => ("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes"),
+            None => ("/sys/fs/cgroup", path_of("")?, "memory.max"),
+        };
+        let group = Self(
+            Path::new(root)
+                .join(path.trim_start_matches('/'))
+                .join(name),
+        );
+        fs::create_dir(&group.0).ok()?;
+        fs::write(group.0.join(file), limit.to_string()).ok()?;
+        Some(group)
+    }
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        // Its processes are gone a moment after they have ended.
+        let deadline = Instant::now() + MOMENTS;
+        while fs::remove_dir(&self.0).is_err() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
+fn in_a_memory_cgroup_who_asks_for_too_much_is_told_and_who_takes_it_dies_alone() {
+    let _test = begin();
+    let Some(group) = MemoryGroup::new(96 << 20) else {
+        return eprintln!("LEFT OUT: no memory cgroup can be made here");
+    };
+    let mut enter = Command::new("sh");
+    enter
+        .arg("-c")
+        .arg(r#"echo $$ > "$1/cgroup.procs" && exec "$2""#)
+        .arg("enter")
+        .arg(&group.0)
+        .arg(env!("CARGO_BIN_EXE_pressure"));
+    let said = Story::of(&mut enter).success();
+    let [refusal, end] = said.lines().collect::<Vec<_>>()[..] else {
+        panic!("two lines: {said}")
+    };
+    let told = "bytes of shared memory were asked for";
+    assert!(refusal.contains(told), "{refusal}");
+    assert_eq!(end, "well");
+}
+
+#[test]
+fn without_a_dev_shm_nothing_is_missed() {
+    let _test = begin();
+    let script = r#"mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && exec "$@""#;
+    let hidden = |program: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script, "hide"]);
+        command.args(program);
+        command
+    };
+    let permitted = hidden(&["true"]).status();
+    if !permitted.is_ok_and(|status| status.success()) {
+        return eprintln!("LEFT OUT: `unshare --mount` is not permitted here");
+    }
+    let program = [env!("CARGO_BIN_EXE_surroundings"), "no shm"];
+    assert_eq!(Story::of(&mut hidden(&program)).success(), "3 of 3\n");
 }

@@ -313,12 +313,16 @@ impl Board {
 
     /// Whether no task waits and none is held.
     pub(crate) fn is_idle(&self) -> bool {
-        let nothing_queued = self.queues().all(|queue| queue.looks_empty());
-        nothing_queued
+        !self.has_queued()
             && self
                 .workers()
                 .iter()
                 .all(|record| record.current().is_none())
+    }
+
+    /// Whether there may be a task that no worker has claimed.
+    pub(crate) fn has_queued(&self) -> bool {
+        self.queues().any(|queue| !queue.looks_empty())
     }
 }
 

@@ -120,6 +120,17 @@ pub(super) fn cast_ref<A, B: NoLifetimes>(value: &A) -> Option<&B> {
     Some(unsafe { &*pointer })
 }
 
+/// `value` as what it is, if `A` is `B`.
+#[inline]
+pub(super) fn cast_mut<A, B: NoLifetimes>(value: &mut A) -> Option<&mut B> {
+    if !is_same::<A, B>() {
+        return None;
+    }
+    let pointer = ptr::from_mut(value).cast::<B>();
+    // SAFETY: as in `cast_ref`; the reference that came in is not used while this one is.
+    Some(unsafe { &mut *pointer })
+}
+
 /// `values` as what they are, if `A` is `B`.
 #[inline]
 pub(super) fn cast_slice<A, B: NoLifetimes>(values: &[A]) -> Option<&[B]> {

@@ -100,12 +100,19 @@ pub(crate) fn number_bytes<T>(value: &T) -> Option<&[u8]> {
     plain::number_bytes(std::slice::from_ref(value))
 }
 
-/// The numbers that `bytes` are, one behind the other, if `T` is a number and there is a whole number of them.
+/// Whether `bytes` are just so many numbers, one behind the other, and `T` is a number.
 #[inline]
-pub(crate) fn numbers<T>(bytes: &[u8]) -> Option<Vec<T>> {
-    let size = plain::number_size::<T>()?;
-    let is_whole = bytes.len().is_multiple_of(size);
-    is_whole.then(|| plain::list_from_bytes::<Vec<T>>(bytes)?.ok())?
+pub(crate) fn are_numbers<T>(bytes: &[u8], n_numbers: usize) -> bool {
+    let size = plain::number_size::<T>();
+    size.and_then(|size| size.checked_mul(n_numbers)) == Some(bytes.len())
+}
+
+/// Appends the numbers that `bytes` are; false, and nothing is appended, if `T` is no number or there is not a whole number of
+/// them.
+#[inline]
+pub(crate) fn append_numbers<T>(bytes: &[u8], to: &mut Vec<T>) -> bool {
+    let is_whole = plain::number_size::<T>().is_some_and(|size| bytes.len().is_multiple_of(size));
+    is_whole && plain::append_numbers(bytes, to)
 }
 
 /// The number of bytes of values one after another, where every one of them has a fixed size.

@@ -10,7 +10,9 @@ use std::{any::TypeId, mem, str::Utf8Error};
 
 use bytemuck::Pod;
 
-use super::identity::{InPlace, NoLifetimes, cast_ref, cast_slice, is_same, type_id, uncast};
+use super::identity::{
+    InPlace, NoLifetimes, cast_mut, cast_ref, cast_slice, is_same, type_id, uncast,
+};
 
 /// One of the number types.
 trait Number: Pod + NoLifetimes {}
@@ -199,6 +201,24 @@ pub(super) fn numbers_from_bytes<T>(bytes: &[u8]) -> Option<Numbers<'_, T>> {
     }
     number_types!(first_match);
     None
+}
+
+/// Appends the numbers that `bytes` are, if `T` is a number; `bytes` must be a whole number of them.
+#[inline]
+pub(super) fn append_numbers<T>(bytes: &[u8], to: &mut Vec<T>) -> bool {
+    macro_rules! first_match {
+        ($($number:ty)*) => {$(
+            if let Some(to) = cast_mut::<Vec<T>, Vec<$number>>(to) {
+                match numbers_in_place(bytes) {
+                    Some(numbers) => to.extend_from_slice(numbers),
+                    None => to.append(&mut copy_misaligned(bytes)),
+                }
+                return true;
+            }
+        )*};
+    }
+    number_types!(first_match);
+    false
 }
 
 /// Whether `T` has the outline of a list type, so that only such types pay for the comparison with each of them.

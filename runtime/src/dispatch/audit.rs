@@ -106,7 +106,7 @@ mod tests {
     use super::*;
     use crate::board::{Layout, Order, Ordering, Priority, Room, Span, TaskRow, Try};
     use crate::dispatch::desk::{Mailbox, Tenant};
-    use crate::dispatch::outcome::{Limits, Remembered, Rest};
+    use crate::dispatch::outcome::{Remembered, Rest};
 
     const LAYOUT: Layout = Layout {
         n_workers: 1,
@@ -136,7 +136,7 @@ mod tests {
                 ..Order::default()
             },
             fixed_output: Some(8),
-            limits: Limits::default(),
+            limits: None,
             tags: 1,
         };
         let task = desk.seat(

@@ -88,25 +88,44 @@ impl Tenant {
 /// Where the outcomes of one caller arrive, each with the tag it was sent under.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
-    arrived: Mutex<Vec<(u64, Outcome)>>,
+    content: Mutex<MailboxContent>,
     emptied: AtomicBool,
 }
 
+#[derive(Debug, Default)]
+struct MailboxContent {
+    arrived: Vec<(u64, Outcome)>,
+    /// Empty allocations for the results of the next ones.
+    buffers: Vec<Vec<u8>>,
+}
+
 impl Mailbox {
-    fn put(&self, tag: u64, outcome: Outcome) {
-        lock(&self.arrived).push((tag, outcome));
+    /// `read` is given a buffer for the results' bytes.
+    fn put(&self, tag: u64, read: impl FnOnce(Vec<u8>) -> Outcome) {
+        let mut content = lock(&self.content);
+        let buffer = content.buffers.pop().unwrap_or_default();
+        content.arrived.push((tag, read(buffer)));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.arrived).is_empty()
+        lock(&self.content).arrived.is_empty()
     }
 
     pub(crate) fn take(&self) -> Vec<(u64, Outcome)> {
-        let arrived = std::mem::take(&mut *lock(&self.arrived));
+        let mut arrived = Vec::new();
+        self.exchange(&mut arrived, &mut Vec::new());
+        arrived
+    }
+
+    /// Takes what has arrived, in exchange for allocations that serve again: that of `arrived` itself, which is empty, and
+    /// buffers for results.
+    pub(crate) fn exchange(&self, arrived: &mut Vec<(u64, Outcome)>, buffers: &mut Vec<Vec<u8>>) {
+        let mut content = lock(&self.content);
+        std::mem::swap(&mut content.arrived, arrived);
+        content.buffers.append(buffers);
         if !arrived.is_empty() {
             self.emptied.store(true, StdOrdering::Release);
         }
-        arrived
     }
 
     /// Whether something had arrived and was taken.
@@ -116,16 +135,16 @@ impl Mailbox {
 
     /// Whether the one job whose outcome has arrived here gave no result, and was not cancelled.
     pub(crate) fn has_failed(&self) -> bool {
-        lock(&self.arrived)
-            .first()
-            .is_some_and(|(_, outcome)| outcome.has_failed() && !outcome.is_cancelled())
+        let content = lock(&self.content);
+        let first = content.arrived.first();
+        first.is_some_and(|(_, outcome)| outcome.has_failed() && !outcome.is_cancelled())
     }
 
     /// Whether the one job whose outcome arrives here was cancelled.
     pub(crate) fn was_cancelled(&self) -> bool {
-        lock(&self.arrived)
-            .first()
-            .is_some_and(|(_, outcome)| outcome.is_cancelled())
+        let content = lock(&self.content);
+        let first = content.arrived.first();
+        first.is_some_and(|(_, outcome)| outcome.is_cancelled())
     }
 }
 
@@ -371,7 +390,15 @@ impl Desk {
     /// Reads the outcome, ends the task's generation, frees its memory, and puts it where its caller looks.
     fn deliver(&mut self, board: &Board, index: TaskIndex, rest: Rest) {
         let row = &mut self.rows[index.0 as usize];
-        let Some(tenant) = row.tenant.take() else {
+        let Some(Tenant {
+            span,
+            remembered,
+            passengers,
+            mailbox,
+            listeners,
+            ..
+        }) = &mut row.tenant
+        else {
             return;
         };
         let task = TaskId {
@@ -380,20 +407,23 @@ impl Desk {
         };
         let shared = &board.tasks()[index.0 as usize];
         let gives = shared.progress.gives.load(Ordering::Relaxed) != 0;
-        let read = || Outcome::read(board, task, &tenant.remembered, rest, tenant.passengers);
-        match tenant.mailbox {
-            Some((mailbox, tag)) => mailbox.put(tag, read()),
+        let kept = std::mem::take(passengers);
+        let read = |buffer| Outcome::read(board, task, remembered, rest, kept, buffer);
+        match mailbox {
+            Some((mailbox, tag)) => mailbox.put(*tag, read),
             // What its results name is needed by nobody.
-            None if gives => drop(read()),
+            None if gives => drop(read(Vec::new())),
             // Also where a worker was killed before it could say that it gives something.
-            None => drop(Parcel::of(task, &tenant.remembered)),
+            None => drop(Parcel::of(task, remembered)),
         }
+        let listeners = std::mem::take(listeners);
+        self.arena.give_back(*span);
+        row.tenant = None;
         shared.state.free(row.generation);
         row.generation = row.generation.wrapping_add(1);
-        self.arena.give_back(tenant.span);
         self.n_in_flight -= 1;
         self.has_answered = true;
         // After the mailbox, where they look.
-        self.tell(tenant.listeners);
+        self.tell(listeners);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::desk::{Desk, Mailbox, Tenant};
-use super::outcome::{Limits, Remembered};
+use super::outcome::Remembered;
 use crate::board::{ALIGN, Board, Layout, Order, Ordering, Room, Span, TaskId, WorkerIndex};
 use crate::fuzzing::Script;
 
@@ -45,7 +45,7 @@ pub(super) fn seat(
             ..Order::default()
         },
         fixed_output,
-        limits: Limits::default(),
+        limits: None,
         tags: 1,
     };
     desk.seat(

@@ -36,7 +36,7 @@ pub(crate) use desk::Mailbox;
 use desk::{Desk, Tenant};
 pub(crate) use listener::{Listener, Notes};
 pub(crate) use notifier::notify;
-pub(crate) use outcome::{Failure, Verdicts};
+pub(crate) use outcome::{Failure, Outcome, Verdicts};
 use outcome::{Limits, Remembered, Rest};
 pub(crate) use several::wait_for_any;
 pub(crate) use task::{NewTask, Refused};
@@ -80,12 +80,17 @@ pub(crate) struct Plan<'a> {
 }
 
 impl Dispatch {
-    /// Makes the board, on which tasks can then be put, and has a crew of workers made by the supervisor at the
-    /// other end of `link`.
+    /// Makes the board, with a task on it where there is one already, and has a crew of workers made by the supervisor at
+    /// the other end of `link`.
+    ///
+    /// # Errors
+    ///
+    /// Where this is [`ErrorKind::PoolGone`], the task has not begun and never will. A supervisor that dies after that is
+    /// no error here: the task's outcome tells.
     pub(crate) fn make(
         link: Arc<Link>,
         plan: &Plan<'_>,
-        before_start: impl FnOnce(&Self) -> Result<(), Error>,
+        first: Option<&NewTask<'_>>,
     ) -> Result<Self, Error> {
         let context = Context::capture()
             .map_err(|e| Error::system("read the program's working directory", e))?;
@@ -128,16 +133,28 @@ impl Dispatch {
             desk,
             stopped,
         };
-        before_start(&this)?;
-        this.link.request(
-            Request::Make {
-                crew,
-                layout,
-                terms,
-            },
-            &[&fd, context.working_directory()],
-        )?;
+        let first = first.map(|task| this.try_publish(task)).transpose()?;
+        let request = Request::Make {
+            crew,
+            layout,
+            terms,
+        };
+        let made = this
+            .link
+            .request(request, &[&fd, context.working_directory()]);
+        match made {
+            Err(error) if error.kind() == ErrorKind::PoolGone && this.has_been_claimed(first) => {}
+            made => made?,
+        }
         Ok(this)
+    }
+
+    /// Whether a worker has taken the task, which none takes from now on. For a board of which nothing else is wanted.
+    fn has_been_claimed(&self, task: Option<TaskId>) -> bool {
+        task.is_some_and(|task| {
+            let row = self.board.task(task.index);
+            row.is_some_and(|row| !row.state.withdraw(task.generation))
+        })
     }
 
     pub(crate) fn board(&self) -> &Board {
@@ -181,15 +198,10 @@ impl Dispatch {
             guarded: order.guarded || self.limits.are_watched(),
             ..order
         };
-        let limits = Limits {
-            timeout: task.timeout,
-            deadline: task.deadline,
-            memory: self.limits.memory,
-        };
         let remembered = Remembered {
             order,
             fixed_output: task.fixed_output,
-            limits,
+            limits: Limits::new(task.timeout, task.deadline, self.limits.memory),
             tags: self.tags,
         };
         let id = desk.seat(

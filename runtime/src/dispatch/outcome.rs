@@ -20,21 +20,39 @@ use crate::supervisor::{door, tag_of};
 use crate::sys;
 
 /// What the program remembers of a task while it is on the board.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Remembered {
     pub(super) order: Order,
     pub(super) fixed_output: Option<usize>,
-    pub(super) limits: Limits,
+    pub(super) limits: Option<Box<Limits>>,
     /// See [`Terms::tag_of`](crate::supervisor::Terms::tag_of).
     pub(super) tags: u64,
 }
 
 /// The limits that a verdict quotes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Limits {
-    pub(super) timeout: Option<Duration>,
-    pub(super) deadline: Option<Duration>,
-    pub(super) memory: u64,
+    timeout: Option<Duration>,
+    deadline: Option<Duration>,
+    memory: u64,
+}
+
+impl Limits {
+    /// `None` where there is none, as for most tasks; `memory`: 0 for no limit.
+    pub(super) fn new(
+        timeout: Option<Duration>,
+        deadline: Option<Duration>,
+        memory: u64,
+    ) -> Option<Box<Self>> {
+        let is_any = timeout.is_some() || deadline.is_some() || memory > 0;
+        is_any.then(|| {
+            Box::new(Self {
+                timeout,
+                deadline,
+                memory,
+            })
+        })
+    }
 }
 
 /// Why items of a task have no verdict of their own.
@@ -54,7 +72,7 @@ pub(crate) struct Outcome {
     results: Results,
     faults: Vec<(Fault, Vec<u8>)>,
     rest: Rest,
-    limits: Limits,
+    limits: Option<Box<Limits>>,
     worker_pid: u32,
     pub(crate) busy: Duration,
     /// Named by arguments; results may name them too.
@@ -123,6 +141,14 @@ pub(crate) struct Verdicts<R> {
 }
 
 impl<R> Verdicts<R> {
+    /// Of items that all have a result.
+    pub(crate) fn of_results(results: Vec<R>) -> Self {
+        Self {
+            results,
+            failures: Vec::new(),
+        }
+    }
+
     /// Of a single item that could not even be sent.
     pub(crate) fn of_failure(failure: Failure) -> Self {
         Self {
@@ -165,13 +191,14 @@ impl<R> Verdicts<R> {
 }
 
 impl Outcome {
-    /// Copies what the task's row and room say off the board.
+    /// Copies what the task's row and room say off the board; the results' bytes go to `buffer`, which is empty.
     pub(super) fn read(
         board: &Board,
         id: TaskId,
-        task: &Remembered,
+        task: &mut Remembered,
         rest: Rest,
         kept: Passengers,
+        buffer: Vec<u8>,
     ) -> Self {
         let row = &board.tasks()[id.index.0 as usize];
         let progress = &row.progress;
@@ -200,10 +227,10 @@ impl Outcome {
             } else {
                 started
             },
-            results: reader.read(&room, task, done, &faults),
+            results: reader.read(&room, task, done, &faults, buffer),
             faults,
             rest,
-            limits: task.limits,
+            limits: task.limits.take(),
             worker_pid: progress.worker_pid.load(Ordering::Relaxed),
             busy: Duration::from_nanos(progress.busy_nanos.load(Ordering::Relaxed)),
             kept,
@@ -249,12 +276,6 @@ impl Outcome {
     /// Decodes the results, and tells of every item that has none.
     pub(crate) fn verdicts<R: ByValue>(&self) -> Verdicts<R> {
         self.is_read.set(true);
-        if let Some(results) = self.numbers() {
-            return Verdicts {
-                results,
-                failures: Vec::new(),
-            };
-        }
         let mut verdicts = Verdicts {
             results: Vec::with_capacity(self.n_items()),
             failures: Vec::new(),
@@ -275,14 +296,16 @@ impl Outcome {
         verdicts
     }
 
-    /// All results at once, where they are numbers and every item has one.
-    fn numbers<R>(&self) -> Option<Vec<R>> {
-        let Results::Fixed { bytes, .. } = &self.results else {
-            return None;
-        };
+    /// The bytes of all results, where they are numbers and every item has one: to be read at once.
+    pub(crate) fn take_numbers<R>(&mut self) -> Option<Vec<u8>> {
+        let n_items = self.n_items();
         let is_whole = self.faults.is_empty() && self.done == self.n_items;
-        let numbers = is_whole.then(|| codec::numbers(bytes))??;
-        (numbers.len() == self.n_items()).then_some(numbers)
+        match &mut self.results {
+            Results::Fixed { bytes, .. } if is_whole && codec::are_numbers::<R>(bytes, n_items) => {
+                Some(std::mem::take(bytes))
+            }
+            _ => None,
+        }
     }
 
     #[inline]
@@ -329,13 +352,13 @@ impl Outcome {
             },
             FaultKind::Exited => JobError::Exited { code: fault.detail },
             FaultKind::TimedOut => JobError::TimedOut {
-                limit: self.limits.timeout.unwrap_or_default(),
+                limit: self.limit(|limits| limits.timeout),
             },
             FaultKind::DeadlinePassed => JobError::TimedOut {
-                limit: self.limits.deadline.unwrap_or_default(),
+                limit: self.limit(|limits| limits.deadline),
             },
             FaultKind::MemoryExceeded => JobError::MemoryExceeded {
-                limit: self.limits.memory,
+                limit: self.limits.as_ref().map_or(0, |limits| limits.memory),
             },
             FaultKind::Cancelled => JobError::Cancelled,
         };
@@ -343,6 +366,11 @@ impl Outcome {
             error,
             worker_pid: Some(fault.pid),
         }
+    }
+
+    fn limit(&self, which: impl FnOnce(&Limits) -> Option<Duration>) -> Duration {
+        let limit = self.limits.as_deref().and_then(which);
+        limit.unwrap_or_default()
     }
 
     fn unfinished(&self, item: u32) -> Failure {
@@ -393,8 +421,8 @@ impl<'board> Reader<'board> {
         task: &Remembered,
         done: u32,
         faults: &[(Fault, Vec<u8>)],
+        mut bytes: Vec<u8>,
     ) -> Results {
-        let mut bytes = Vec::new();
         let Some(len) = task.fixed_output else {
             let mut faults = faults.iter().map(|(fault, _)| fault.item).peekable();
             let mut place = |item| {

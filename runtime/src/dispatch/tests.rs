@@ -1,5 +1,7 @@
 //! The program in front of a board that a worker gone mad has written.
 
+mod start;
+
 use std::sync::Arc;
 
 use super::desk::{Desk, Mailbox};

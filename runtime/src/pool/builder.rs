@@ -14,6 +14,7 @@ use crate::job::{Job, hash, initializer_offset, see_off};
 use crate::shared::Block;
 use crate::supervisor::{Link, Terms};
 use crate::sys;
+use crate::worker::Closure;
 
 /// Where workers come from.
 #[non_exhaustive]
@@ -64,6 +65,13 @@ pub struct PoolBuilder {
     pub(super) limits: Limits,
     max_queued_bytes: Option<u64>,
     name: Option<String>,
+}
+
+/// What a pool's workers are forks of.
+enum Origin<'program> {
+    CleanCopy,
+    /// The program as it stands, perhaps with a closure to be run in place of jobs.
+    Fork(Option<Closure<'program>>),
 }
 
 /// A job for every new worker, ready to be sent.
@@ -233,10 +241,29 @@ impl PoolBuilder {
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn build(self) -> Result<Pool, Error> {
-        let n_workers = match self.workers {
-            Some(workers) => checked_workers(workers, "a pool")?,
-            None => default_workers()?,
+        let n_workers = self.n_workers()?;
+        let origin = match self.start_method {
+            StartMethod::ForkServer => Origin::CleanCopy,
+            StartMethod::Fork => Origin::Fork(None),
         };
+        self.build_from(origin, n_workers)
+    }
+
+    /// A pool whose workers run this closure, whatever the job; no more of them than there are items.
+    pub(super) fn build_for(self, closure: Closure<'_>, n_items: usize) -> Result<Pool, Error> {
+        let n_workers = self.n_workers()?;
+        let n_useful = u32::try_from(n_items).unwrap_or(u32::MAX).max(1);
+        self.build_from(Origin::Fork(Some(closure)), n_workers.min(n_useful))
+    }
+
+    fn n_workers(&self) -> Result<u32, Error> {
+        match self.workers {
+            Some(workers) => checked_workers(workers, "a pool"),
+            None => default_workers(),
+        }
+    }
+
+    fn build_from(self, origin: Origin<'_>, n_workers: u32) -> Result<Pool, Error> {
         let max_queued_bytes = self.max_queued_bytes.unwrap_or_else(default_queued_bytes);
         self.refuse_nothing(max_queued_bytes)?;
         self.limits.check()?;
@@ -263,12 +290,12 @@ impl PoolBuilder {
                 .as_ref()
                 .map_or_else(Vec::new, |init| init.keeps.clone()),
         };
-        let make = |link| Dispatch::make(link, &plan, |_| Ok(()));
-        let dispatch = match self.start_method {
-            StartMethod::ForkServer => Link::with_program(&plan.initializer_keeps, make)?,
-            StartMethod::Fork => {
+        let make = |link| Dispatch::make(link, &plan, None);
+        let dispatch = match origin {
+            Origin::CleanCopy => Link::with_program(&plan.initializer_keeps, make)?,
+            Origin::Fork(closure) => {
                 Block::note_inheritance();
-                make(Link::fork()?)?
+                make(Link::fork(closure)?)?
             }
         };
         let dispatch = Arc::new(dispatch);

@@ -14,9 +14,10 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::map::{Ahead, Arrival, Map};
+use super::map::{Ahead, Map};
 use super::source::Source;
 use super::{MapOptions, Pool};
+use crate::dispatch::Verdicts;
 use crate::error::{Error, JobError};
 use crate::job::Job;
 
@@ -211,6 +212,9 @@ struct Stream<'pool, J: Job<I::Item>, I: Iterator> {
     error: Option<Error>,
 }
 
+/// Verdicts of items that follow one another, and the place of the first of them in the input.
+type Arrival<R> = (usize, Verdicts<R>);
+
 /// How the next results are had of a map: by input order, or by arrival.
 type Next<'pool, J, I> =
     fn(
@@ -311,7 +315,7 @@ impl<J: Job<I::Item>, I: Iterator> Iterator for Imap<'_, J, I> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let in_order = |map: &mut Map<'_, _, _>, items: &mut Source<_>, place| {
-            let verdicts = map.next_chunk(items)?;
+            let verdicts = map.next_verdicts(items)?;
             Ok(verdicts.map(|verdicts| (place, verdicts)))
         };
         self.stream.next(in_order).map(|(_, result)| result)
@@ -326,7 +330,7 @@ impl<J: Job<I::Item>, I: Iterator> Iterator for ImapUnordered<'_, J, I> {
     type Item = (usize, Result<J::Output, JobError>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.stream.next(|map, items, _| map.next_arrival(items))
+        self.stream.next(|map, items, _| map.next_unordered(items))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

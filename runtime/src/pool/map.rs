@@ -16,8 +16,8 @@ use super::chunking::Chunking;
 use super::source::Source;
 use super::{MapOptions, Pool};
 use crate::board::{Priority, TaskId};
-use crate::codec::{CodecError, Encoder, Passengers, fixed_size};
-use crate::dispatch::{Failure, Mailbox, NewTask, Refused, Verdicts};
+use crate::codec::{CodecError, Encoder, Passengers, append_numbers, fixed_size};
+use crate::dispatch::{Failure, Mailbox, NewTask, Outcome, Refused, Verdicts};
 use crate::error::{Error, JobError};
 use crate::job::{Job, encode_item, encode_numbers, hash, see_off, shim_offset};
 use crate::supervisor::Ending;
@@ -112,13 +112,18 @@ pub(super) fn run<J: Job<Item>, Item>(
     let mut map = Map::<J, Item>::new(pool, options)?;
     map.ends_at_failure = true;
     let mut items = Source::new(items);
-    let mut results = Vec::with_capacity(items.len_hint());
-    while let Some(mut chunk) = map.next_chunk(&mut items)? {
-        if !chunk.failures.is_empty() {
-            let (place, failure) = chunk.failures.swap_remove(0);
-            return Err(map.failed(results.len() + place, failure));
+    let mut results = items.vec_for_each();
+    while let Some(chunk) = map.next_chunk(&mut items)? {
+        match chunk {
+            Arrived::Numbers(bytes) => map.read_numbers(bytes, &mut results),
+            Arrived::Verdicts(mut chunk) => {
+                if !chunk.failures.is_empty() {
+                    let (place, failure) = chunk.failures.swap_remove(0);
+                    return Err(map.failed(results.len() + place, failure));
+                }
+                results.append(&mut chunk.results);
+            }
         }
-        results.append(&mut chunk.results);
     }
     Ok(results)
 }
@@ -130,13 +135,19 @@ pub(super) fn run_each<J: Job<Item>, Item>(
 ) -> Result<Vec<Result<J::Output, JobError>>, Error> {
     let mut map = Map::<J, Item>::new(pool, options)?;
     let mut items = Source::new(items);
-    let mut verdicts = Vec::with_capacity(items.len_hint());
+    let mut verdicts = items.vec_for_each();
+    let mut numbers = Vec::new();
     while let Some(chunk) = map.next_chunk(&mut items)? {
-        verdicts.extend(
-            chunk
-                .each()
-                .map(|verdict| verdict.map_err(|failure| failure.error)),
-        );
+        match chunk {
+            Arrived::Numbers(bytes) => {
+                map.read_numbers(bytes, &mut numbers);
+                verdicts.extend(numbers.drain(..).map(Ok));
+            }
+            Arrived::Verdicts(chunk) => {
+                let chunk = chunk.each();
+                verdicts.extend(chunk.map(|verdict| verdict.map_err(|failure| failure.error)));
+            }
+        }
     }
     Ok(verdicts)
 }
@@ -145,9 +156,16 @@ pub(super) fn run_each<J: Job<Item>, Item>(
 enum Chunk<R> {
     OnBoard(TaskId),
     /// It has come back, and waits for the chunks before it.
-    Arrived(Verdicts<R>),
+    Arrived(Arrived<R>),
     /// Nobody wants it any more.
     Abandoned,
+}
+
+/// What has come back of a chunk.
+enum Arrived<R> {
+    /// A result of every item, still as bytes: to be copied to their place with one copy, when it is known.
+    Numbers(Vec<u8>),
+    Verdicts(Verdicts<R>),
 }
 
 impl<R> Chunk<R> {
@@ -168,9 +186,6 @@ pub(super) enum Ahead {
     Items(usize),
 }
 
-/// Verdicts of items that follow one another, and the place of the first of them in the input.
-pub(super) type Arrival<R> = (usize, Verdicts<R>);
-
 /// A map on its way. Dropped before its end, it cancels what has not begun.
 pub(super) struct Map<'pool, J: Job<Item>, Item> {
     pool: &'pool Pool,
@@ -181,8 +196,8 @@ pub(super) struct Map<'pool, J: Job<Item>, Item> {
     chunks: VecDeque<Chunk<J::Output>>,
     /// Places in `chunks` for the next ones, where chunks are taken as they arrive: then they are in no order.
     vacant: Vec<usize>,
-    /// What has arrived, where it is not wanted in order.
-    arrived: Option<VecDeque<Arrival<J::Output>>>,
+    /// What has arrived, where it is not wanted in order, each with the place of its first item in the input.
+    unordered: Option<VecDeque<(usize, Arrived<J::Output>)>>,
     n_items_sent: u64,
     n_items_taken: u64,
     n_taken: u64,
@@ -197,9 +212,11 @@ pub(super) struct Map<'pool, J: Job<Item>, Item> {
     ends_at: Option<Instant>,
     /// Whether the deadline has passed and everything been ended.
     is_expired: bool,
-    /// Allocations for the items of the next task and for their bytes.
+    /// Allocations for the items of the next task and for their bytes, for what comes back and for its bytes.
     pulled: Vec<Item>,
     buffer: Vec<u8>,
+    arrived: Vec<(u64, Outcome)>,
+    result_buffers: Vec<Vec<u8>>,
     job: PhantomData<fn() -> J>,
 }
 
@@ -214,7 +231,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             mailbox: Arc::default(),
             chunks: VecDeque::new(),
             vacant: Vec::new(),
-            arrived: None,
+            unordered: None,
             n_items_sent: 0,
             n_items_taken: 0,
             n_taken: 0,
@@ -230,13 +247,15 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             is_expired: false,
             pulled: Vec::new(),
             buffer: Vec::new(),
+            arrived: Vec::new(),
+            result_buffers: Vec::new(),
             job: PhantomData,
         })
     }
 
-    /// Has chunks taken as they arrive, by [`next_arrival`](Self::next_arrival).
+    /// Has chunks taken as they arrive, by [`next_unordered`](Self::next_unordered).
     pub(super) fn unordered(mut self) -> Self {
-        self.arrived = Some(VecDeque::new());
+        self.unordered = Some(VecDeque::new());
         self
     }
 
@@ -250,13 +269,13 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     }
 
     /// The next chunk's verdicts in input order, once they are there; `None` after the last one.
-    pub(super) fn next_chunk<I: Iterator<Item = Item>>(
+    fn next_chunk<I: Iterator<Item = Item>>(
         &mut self,
         items: &mut Source<I>,
-    ) -> Result<Option<Verdicts<J::Output>>, Error> {
+    ) -> Result<Option<Arrived<J::Output>>, Error> {
         loop {
-            if let Some(verdicts) = self.take_first_if_arrived() {
-                return Ok(Some(verdicts));
+            if let Some(arrived) = self.take_first_if_arrived() {
+                return Ok(Some(arrived));
             }
             if !self.advance(items)? {
                 return Ok(None);
@@ -264,20 +283,43 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         }
     }
 
-    /// The verdicts of a chunk that has arrived, in the order of arrival; `None` after the last one.
-    pub(super) fn next_arrival<I: Iterator<Item = Item>>(
+    /// As [`next_chunk`](Self::next_chunk), decoded.
+    pub(super) fn next_verdicts<I: Iterator<Item = Item>>(
         &mut self,
         items: &mut Source<I>,
-    ) -> Result<Option<Arrival<J::Output>>, Error> {
+    ) -> Result<Option<Verdicts<J::Output>>, Error> {
+        let arrived = self.next_chunk(items)?;
+        Ok(arrived.map(|arrived| self.read(arrived)))
+    }
+
+    /// The verdicts of a chunk that has arrived, in the order of arrival, with the place of its first item in the input;
+    /// `None` after the last one.
+    pub(super) fn next_unordered<I: Iterator<Item = Item>>(
+        &mut self,
+        items: &mut Source<I>,
+    ) -> Result<Option<(usize, Verdicts<J::Output>)>, Error> {
         loop {
-            if let Some(arrival) = self.arrived.as_mut().and_then(VecDeque::pop_front) {
-                self.n_items_taken += arrival.1.len() as u64;
-                return Ok(Some(arrival));
+            let next = self.unordered.as_mut().and_then(VecDeque::pop_front);
+            if let Some((first_item, arrived)) = next {
+                return Ok(Some((first_item, self.read(arrived))));
             }
             if !self.advance(items)? {
                 return Ok(None);
             }
         }
+    }
+
+    fn read(&mut self, arrived: Arrived<J::Output>) -> Verdicts<J::Output> {
+        let verdicts = match arrived {
+            Arrived::Verdicts(verdicts) => verdicts,
+            Arrived::Numbers(bytes) => {
+                let mut results = Vec::new();
+                self.read_numbers(bytes, &mut results);
+                Verdicts::of_results(results)
+            }
+        };
+        self.n_items_taken += verdicts.len() as u64;
+        verdicts
     }
 
     /// Feeds the workers and takes in what has come back, asleep where there is nothing else to do; false once nothing
@@ -289,7 +331,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         if !self.is_expired && self.time_left() == Some(Duration::ZERO) {
             self.expire(items);
         }
-        let (is_empty, has_arrived) = match &self.arrived {
+        let (is_empty, has_arrived) = match &self.unordered {
             None => (
                 self.chunks.is_empty(),
                 matches!(self.chunks.front(), Some(Chunk::Arrived(_))),
@@ -312,18 +354,24 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         Ok(true)
     }
 
-    fn take_first_if_arrived(&mut self) -> Option<Verdicts<J::Output>> {
+    fn take_first_if_arrived(&mut self) -> Option<Arrived<J::Output>> {
         match self.chunks.pop_front()? {
-            Chunk::Arrived(verdicts) => {
+            Chunk::Arrived(arrived) => {
                 self.n_taken += 1;
-                self.n_items_taken += verdicts.len() as u64;
-                Some(verdicts)
+                Some(arrived)
             }
             other => {
                 self.chunks.push_front(other);
                 None
             }
         }
+    }
+
+    /// Reads the results of a chunk of numbers, and keeps their buffer for the next ones.
+    fn read_numbers(&mut self, mut bytes: Vec<u8>, to: &mut Vec<J::Output>) {
+        append_numbers(&bytes, to);
+        bytes.clear();
+        self.result_buffers.push(bytes);
     }
 
     /// Keeps the workers supplied.
@@ -464,20 +512,29 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
 
     /// Decodes what has come back.
     fn collect(&mut self) {
-        for (chunk, outcome) in self.mailbox.take() {
+        let mut arrived = std::mem::take(&mut self.arrived);
+        self.mailbox
+            .exchange(&mut arrived, &mut self.result_buffers);
+        for (chunk, outcome) in &mut arrived {
             if outcome.cost_a_worker() {
                 self.chunking.forget();
             } else {
                 self.chunking
                     .learn(outcome.n_items(), outcome.busy, outcome.result_bytes());
             }
-            let place = (chunk - self.n_taken) as usize;
+            let place = (*chunk - self.n_taken) as usize;
             if self.chunks[place].task().is_none() {
                 continue;
             }
             self.n_on_board -= 1;
-            self.keep(place, outcome.first_index(), outcome.verdicts());
+            let first_item = outcome.first_index();
+            match outcome.take_numbers::<J::Output>() {
+                Some(bytes) => self.settle(place, first_item, Arrived::Numbers(bytes)),
+                None => self.keep(place, first_item, outcome.verdicts()),
+            }
         }
+        arrived.clear();
+        self.arrived = arrived;
     }
 
     /// Gives a chunk its place; returns that.
@@ -497,16 +554,21 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         self.keep(place, first_item, verdicts);
     }
 
-    /// The verdicts of the chunk at this place.
-    fn keep(&mut self, place: usize, first_item: usize, verdicts: Verdicts<J::Output>) {
-        let has_failed = !verdicts.failures.is_empty();
-        if let Some(arrived) = &mut self.arrived {
-            arrived.push_back((first_item, verdicts));
+    /// What has come back of the chunk at this place.
+    fn settle(&mut self, place: usize, first_item: usize, arrived: Arrived<J::Output>) {
+        if let Some(unordered) = &mut self.unordered {
+            unordered.push_back((first_item, arrived));
             self.chunks[place] = Chunk::Abandoned;
             self.vacant.push(place);
         } else {
-            self.chunks[place] = Chunk::Arrived(verdicts);
+            self.chunks[place] = Chunk::Arrived(arrived);
         }
+    }
+
+    /// The verdicts of the chunk at this place.
+    fn keep(&mut self, place: usize, first_item: usize, verdicts: Verdicts<J::Output>) {
+        let has_failed = !verdicts.failures.is_empty();
+        self.settle(place, first_item, Arrived::Verdicts(verdicts));
         if has_failed && self.ends_at_failure {
             self.fail(place);
         }

@@ -6,6 +6,7 @@
 
 mod builder;
 mod chunking;
+mod fork_map;
 mod future;
 mod handle;
 mod imap;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::{PoolBuilder, StartMethod};
+pub use fork_map::{fork_map, fork_map_each};
 pub use handle::JobHandle;
 pub use imap::{Imap, ImapUnordered};
 pub(crate) use map::CallTerms;

@@ -194,7 +194,7 @@ fn run<J: Job<I::Item>, I: Iterator>(
     let mut items = Source::new(items);
     let (mut results, mut n_items, mut first_error) = (Vec::new(), 0, None);
     loop {
-        match map.next_chunk(&mut items) {
+        match map.next_verdicts(&mut items) {
             Ok(Some(chunk)) => {
                 for (place, verdict) in (n_items..).zip(chunk.each()) {
                     n_items = place + 1;

@@ -1,6 +1,8 @@
 //! Where a map's items come from: an iterator of the caller's, of which nothing is believed.
 //!
-//! It is asked for no more items than are wanted and never again after its end, and no memory is reserved on its word.
+//! It is asked for no more items than are wanted and never again after its end, and no memory is touched on its word.
+
+use crate::sys;
 
 /// The caller's iterator, and whether it has ended: it is not asked again after that.
 pub(super) struct Source<I> {
@@ -51,9 +53,21 @@ impl<I: Iterator> Source<I> {
         self.items.size_hint().1
     }
 
-    /// How much to reserve for results: an iterator may promise anything.
-    pub(super) fn len_hint(&self) -> usize {
-        self.items.size_hint().0.min(1 << 20)
+    /// An empty vector with room for something of each item.
+    ///
+    /// As many as are promised: what is many bytes is reserved and not touched, and a vector that grows by doubling would leave its
+    /// huge pages behind. An iterator may promise anything: what there is no room for, or is more than this, grows as usual.
+    pub(super) fn vec_for_each<T>(&self) -> Vec<T> {
+        const MOST_BYTES: usize = 1 << 30;
+        let most = MOST_BYTES / size_of::<T>().max(1);
+        let mut vec = Vec::new();
+        if vec
+            .try_reserve_exact(self.items.size_hint().0.min(most))
+            .is_ok()
+        {
+            sys::ask_for_huge_pages(vec.spare_capacity_mut());
+        }
+        vec
     }
 }
 

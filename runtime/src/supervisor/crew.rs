@@ -17,7 +17,7 @@ use super::watch::{Running, Watch};
 use super::worker::Worker;
 use crate::board::{Board, Ordering, Phase, Span, TaskId, TaskIndex, WorkerIndex, WorkerRecord};
 use crate::sys::{self, Confinement, Context, Ended, Fd, Forked, OneThread, Pidfd, Rlimit};
-use crate::worker::{self, Birth};
+use crate::worker::{self, Birth, Closure};
 
 /// So many workers in a row that died before they did anything are enough to give a crew up.
 const MAX_BARREN: u32 = 5;
@@ -27,14 +27,14 @@ const MILLISECOND: u64 = 1_000_000;
 /// How long the workers of a closing crew may take to leave by themselves.
 const TIME_TO_LEAVE: u64 = 2_000 * MILLISECOND;
 
-pub(super) struct Crew {
+pub(super) struct Crew<'program> {
     pub(super) id: u64,
     pub(super) context: Rc<Context>,
     board: Board,
     terms: Terms,
     name: String,
     confinement: Confinement,
-    birthright: Birthright,
+    birthright: Birthright<'program>,
     posts: Vec<Post>,
     pub(super) watch: Watch,
     n_barren: u32,
@@ -48,10 +48,11 @@ pub(super) struct Crew {
 
 /// What the supervisor has to pass on to every worker.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Birthright {
+pub(super) struct Birthright<'program> {
     pub(super) one_thread: OneThread,
     pub(super) file_limit: Rlimit,
     pub(super) inherits_program: bool,
+    pub(super) closure: Option<Closure<'program>>,
 }
 
 /// How a crew comes to its end.
@@ -77,7 +78,7 @@ struct Post {
     is_over: bool,
 }
 
-impl Crew {
+impl<'program> Crew<'program> {
     /// The task of a process.
     pub(super) const ONLY_TASK: TaskId = TaskId {
         index: TaskIndex(0),
@@ -89,7 +90,7 @@ impl Crew {
         board: Board,
         terms: Terms,
         directory: Fd,
-        birthright: Birthright,
+        birthright: Birthright<'program>,
     ) -> io::Result<Self> {
         let [context_len, name_len, confinement_len, _] = terms.setup;
         let setup = board.layout().setup();
@@ -165,6 +166,7 @@ impl Crew {
                 supervisor_pid,
                 file_limit: self.birthright.file_limit,
                 inherits_program: self.birthright.inherits_program,
+                closure: self.birthright.closure,
             });
         }
         drop(all_blocked);
@@ -363,7 +365,8 @@ impl Crew {
         }
     }
 
-    /// Ends the worker that runs `task`, if one still does.
+    /// Ends the worker that runs `task`, if one still does. One between two of its items begins none any more, unless it was
+    /// stopped there: then the watch ends it.
     pub(super) fn end(&mut self, task: TaskId, ending: Ending) {
         let cause = match ending {
             Ending::Cancelled => Cause::Cancelled,
@@ -377,6 +380,7 @@ impl Crew {
                 worker.end(&running, cause, self.terms.limits.grace_nanos);
             }
         }
+        self.begin_watch(sys::monotonic_nanos());
     }
 
     pub(super) fn signal(&mut self, worker: WorkerIndex, signal: i32) -> io::Result<()> {

@@ -16,6 +16,7 @@ use crate::codec::Passengers;
 use crate::error::{Error, ErrorKind};
 use crate::pool::Pool;
 use crate::sys::{self, Channel, Fd, PerProcess, Pidfd, lock};
+use crate::worker::Closure;
 
 /// A connection to a supervisor.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub(crate) struct Link {
 pub(crate) const SUPERVISOR_GONE: &str = "the supervisor process was killed";
 
 impl Link {
-    fn new(launched: sys::Launched) -> Self {
+    pub(crate) fn new(launched: sys::Launched) -> Self {
         Self {
             channel: launched.channel,
             exchange: Mutex::new(()),
@@ -44,15 +45,14 @@ impl Link {
         }
     }
 
-    /// A supervisor forked from this program as it stands.
-    pub(crate) fn fork() -> Result<Arc<Self>, Error> {
+    /// A supervisor forked from this program as it stands, whose workers run the closure, if there is one.
+    pub(crate) fn fork(closure: Option<Closure<'_>>) -> Result<Arc<Self>, Error> {
         Family::get()?;
         // Its workers reach the registry by the door they are born with. Where no supervisor can be executed there is
         // none, and only what needs the registry is refused.
         let _ = Self::of_program();
-        Ok(Arc::new(Self::new(sys::start::fork_supervisor(
-            super::run,
-        )?)))
+        let launched = sys::start::fork_supervisor(|seat| super::run(seat, closure))?;
+        Ok(Arc::new(Self::new(launched)))
     }
 
     /// The program's supervisor of the default start method.

@@ -38,10 +38,12 @@ use registry::Registry;
 
 use crate::board::{Board, Layout};
 use crate::sys::{self, Channel, Context, Fd, OneThread, PollSet, Rlimit, Seat};
+use crate::worker::Closure;
 
-/// Lives as the supervisor of the program at the other end of the seat's channel.
-pub(crate) fn run(seat: Seat) -> ! {
-    let mut supervisor = Supervisor::new(seat);
+/// Lives as the supervisor of the program at the other end of the seat's channel. Its workers run the closure, if there is
+/// one, instead of the jobs that tasks name.
+pub(crate) fn run(seat: Seat, closure: Option<Closure<'_>>) -> ! {
+    let mut supervisor = Supervisor::new(seat, closure);
     while supervisor.turn() {}
     supervisor.end_all();
     sys::exit_now(0)
@@ -51,9 +53,10 @@ pub(crate) fn run(seat: Seat) -> ! {
 /// another user's rights by now.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-struct Supervisor {
+struct Supervisor<'program> {
     seat: Seat,
-    crews: Vec<Crew>,
+    closure: Option<Closure<'program>>,
+    crews: Vec<Crew<'program>>,
     /// Where this process stands, so that an unchanged context is not entered again.
     entered: Option<Rc<Context>>,
     file_limit: Rlimit,
@@ -65,8 +68,8 @@ struct Supervisor {
     registry: Option<Registry>,
 }
 
-impl Supervisor {
-    fn new(seat: Seat) -> Self {
+impl<'program> Supervisor<'program> {
+    fn new(seat: Seat, closure: Option<Closure<'program>>) -> Self {
         // None of these can be refused to a process that was let come so far; without one of them it serves on.
         let _ = sys::process::become_subreaper();
         sys::process::set_name("procession");
@@ -81,6 +84,7 @@ impl Supervisor {
         sys::signals::ignore_for_supervisor();
         Self {
             seat,
+            closure,
             crews: Vec::new(),
             entered: None,
             file_limit,
@@ -236,7 +240,7 @@ impl Supervisor {
         Reply::OK
     }
 
-    fn with_crew<T>(&mut self, id: u64, act: impl FnOnce(&mut Crew) -> T) -> Option<T> {
+    fn with_crew<T>(&mut self, id: u64, act: impl FnOnce(&mut Crew<'program>) -> T) -> Option<T> {
         self.crews.iter_mut().find(|crew| crew.id == id).map(act)
     }
 
@@ -278,7 +282,7 @@ impl Supervisor {
         filled.err().unwrap_or(Reply::OK)
     }
 
-    fn birthright(&mut self) -> io::Result<Birthright> {
+    fn birthright(&mut self) -> io::Result<Birthright<'program>> {
         let one_thread = match self.one_thread {
             Some(one_thread) => one_thread,
             // Kept: this process starts no thread.
@@ -288,6 +292,7 @@ impl Supervisor {
             one_thread,
             file_limit: self.file_limit,
             inherits_program: self.seat.inherits_program,
+            closure: self.closure,
         })
     }
 

@@ -9,6 +9,8 @@
 //! counts what is reserved and fails the allocation, a memory cgroup needs rights), so this one is kept by looking.
 //!
 //! CPU time is that of all threads of the worker since the item was first seen.
+//!
+//! A worker may be stopped between two items, where none of this limits it: then it is killed, which costs no item.
 
 use crate::board::{Board, Ordering, State, TaskId, TaskRow, Try, WorkerIndex, fence};
 use crate::sys;
@@ -95,6 +97,10 @@ impl Watch {
             }
             let Some(running) = Running::of(board, index) else {
                 worker.sight = None;
+                let holds_one = board.worker(index).is_some_and(|w| w.current().is_some());
+                if holds_one || board.has_queued() {
+                    worker.kill_if_stopped(now);
+                }
                 continue;
             };
             let sight = match worker.sight {

@@ -8,6 +8,8 @@
 //! - Why a worker is ended is settled before the first signal and never changes, so its death in the grace, by whatever
 //!   it comes, is the end that was meant for it.
 //! - A worker that was asked to end is killed `grace` later, whatever it does with the request.
+//! - A worker that somebody stopped where no item runs is killed after a second: it holds up what it has claimed, or could
+//!   claim, and nothing else would end that.
 //!
 //! Man pages: `signal(7)`, `pidfd_send_signal(2)`.
 
@@ -15,10 +17,15 @@ use super::verdict::Cause;
 use super::watch::{Running, Sight};
 use crate::sys::{self, Pidfd};
 
+/// How long a worker may stand still, in nanoseconds.
+const STOPPED_FOR: u64 = 1_000_000_000;
+
 pub(super) struct Worker {
     pub(super) pid: u32,
     pub(super) pidfd: Pidfd,
     pub(super) sight: Option<Sight>,
+    /// Since when it has been seen to be stopped, whenever somebody looked.
+    stopped_since: Option<u64>,
     /// Why this supervisor ends it.
     ended_for: Option<Cause>,
     /// When it is killed, once it was asked to end.
@@ -31,6 +38,7 @@ impl Worker {
             pid,
             pidfd,
             sight: None,
+            stopped_since: None,
             ended_for: None,
             kill_at: None,
         }
@@ -62,6 +70,15 @@ impl Worker {
             self.send(sys::SIGTERM);
             // One that is stopped would not learn of it.
             self.send(sys::SIGCONT);
+        }
+    }
+
+    /// Kills the worker if it is stopped, and was at every look of the last second.
+    pub(super) fn kill_if_stopped(&mut self, now: u64) {
+        if !self.pidfd.is_stopped() {
+            self.stopped_since = None;
+        } else if now.saturating_sub(*self.stopped_since.get_or_insert(now)) >= STOPPED_FOR {
+            self.kill(Cause::Signal(sys::SIGKILL));
         }
     }
 

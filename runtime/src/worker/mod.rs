@@ -15,6 +15,7 @@
 )]
 
 mod chunk;
+mod closure;
 mod fault;
 mod growth;
 mod job_index;
@@ -23,6 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 pub use chunk::Chunk;
+pub(crate) use closure::Closure;
 pub(crate) use fault::{take_back_fault, write_fault};
 pub use job_index::job_index;
 
@@ -50,6 +52,8 @@ pub(crate) struct Birth<'board> {
     pub(crate) file_limit: sys::Rlimit,
     /// Whether the supervisor is a fork of the program, with all its memory.
     pub(crate) inherits_program: bool,
+    /// Run for every task, in place of the job that it names.
+    pub(crate) closure: Option<Closure<'board>>,
 }
 
 /// What the callers are still to be told.
@@ -104,6 +108,10 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
         has_worked = true;
         let panicked = work(birth, record, task, &mut quota, &mut bell);
         growth.look();
+        // What a panic left half done in the program's memory is nothing for further items: the next worker has it whole.
+        if panicked && birth.closure.is_some() {
+            break;
+        }
         if birth.terms.one_shot {
             exit_code = if panicked { EXIT_PANICKED } else { 0 };
             break;
@@ -265,15 +273,19 @@ fn work(
         .worker_log(index)
         .and_then(|log| Chunk::new(board, record, log, task, birth.terms.tag_of(task), *quota));
     if let Some(mut chunk) = chunk {
-        match shim_at(row.shim.load(Ordering::Relaxed) as i64) {
-            Some(shim) => {
-                while let Err(payload) = catch_unwind(AssertUnwindSafe(|| shim(&mut chunk))) {
-                    chunk.put_panic(&panic_report(payload));
-                }
-            }
-            None => chunk.refuse(&CodecError::new(
+        let shim = shim_at(row.shim.load(Ordering::Relaxed) as i64);
+        let run = |chunk: &mut Chunk<'_>| match (birth.closure, shim) {
+            (Some(closure), _) => closure.run(chunk),
+            (None, Some(shim)) => shim(chunk),
+            (None, None) => chunk.refuse(&CodecError::new(
                 "the job's function is not in this program's image",
             )),
+        };
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&mut chunk))) {
+            chunk.put_panic(&panic_report(payload));
+            if birth.closure.is_some() {
+                break;
+            }
         }
         chunk.flush();
         *quota = chunk.quota();

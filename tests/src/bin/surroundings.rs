@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::unistd::{Gid, Uid, dup2_stdout, setgroups, setresgid, setresuid};
-use procession::{ErrorKind, JobError, Pool, job, pool_map, process_job, spawn};
+use procession::{Array, ErrorKind, JobError, Pool, Queue, job, pool_map, process_job, spawn};
 use procession_tests::{processes, wait_for};
 
 static FILLED_BY_MAIN: AtomicU32 = AtomicU32::new(0);
@@ -185,6 +185,27 @@ fn process_limit() {
     println!("well");
 }
 
+/// Where nothing is mounted at `/dev/shm`.
+fn no_shm() {
+    assert!(!fs::exists("/dev/shm").expect("a look"));
+    let (shared, queue) = (
+        Array::<u64>::zeroed(1000).expect("an array"),
+        Queue::new().expect("a queue"),
+    );
+    let items = (0..3).map(|x| (shared.clone(), queue.clone(), x));
+    let n_done = pool_map!(shares, items).expect("a pool").len();
+    let mut sent: Vec<u64> = (0..3).map(|_| queue.get().expect("a message")).collect();
+    sent.sort_unstable();
+    assert_eq!(sent, [0, 1, 2]);
+    println!("{n_done} of {}", shared.get(7).expect("the eighth"));
+}
+
+#[process_job]
+fn shares(shared: Array<u64>, queue: Queue<u64>, x: u64) {
+    shared.lock().expect("nobody dies")[7] += 1;
+    queue.put(x).expect("room");
+}
+
 /// Of the processes that its user may have; `None` for all that the hard limit allows.
 #[expect(unsafe_code, reason = "another process's limit")]
 fn set_process_limit(pid: u32, soft: Option<u64>) {
@@ -290,6 +311,7 @@ fn main() {
         }
         "printing" => printing(),
         "process limit" => process_limit(),
+        "no shm" => no_shm(),
         other => panic!("what is {other:?}?"),
     }
     std::io::stdout().flush().expect("standard output");

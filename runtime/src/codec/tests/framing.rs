@@ -137,11 +137,23 @@ fn numbers_at_once_are_written_as_they_are_one_by_one() {
         assert!(at_once.numbers(&items));
         let bytes = at_once.chunks().collect::<Vec<_>>().concat();
         assert_eq!(bytes, one_by_one.chunks().collect::<Vec<_>>().concat());
-        let numbers = crate::codec::numbers::<u64>(&bytes);
-        assert_eq!(numbers.as_ref(), Some(&items));
+        let mut numbers = vec![7];
+        assert!(crate::codec::append_numbers(&bytes, &mut numbers));
+        assert_eq!((numbers[0], &numbers[1..]), (7, &items[..]));
+        let misaligned = [&[0], &bytes[..]].concat();
+        assert!(crate::codec::append_numbers(&misaligned[1..], &mut numbers));
+        assert_eq!(numbers.len(), 1 + 2 * items.len());
+        assert!(numbers.ends_with(&items));
+        assert!(crate::codec::are_numbers::<u64>(&bytes, items.len()));
+        assert!(!crate::codec::are_numbers::<u64>(&bytes, items.len() + 1));
     }
     let mut encoder = Encoder::new();
     assert!(!encoder.numbers(&[true]) && encoder.is_empty());
-    assert_eq!(crate::codec::numbers::<bool>(&[1]), None);
-    assert_eq!(crate::codec::numbers::<u16>(&[1, 2, 3]), None);
+    assert!(!crate::codec::append_numbers(&[1], &mut Vec::<bool>::new()));
+    assert!(!crate::codec::append_numbers(
+        &[1, 2, 3],
+        &mut Vec::<u16>::new()
+    ));
+    assert!(!crate::codec::are_numbers::<bool>(&[1], 1));
+    assert!(!crate::codec::are_numbers::<u16>(&[1, 2], usize::MAX));
 }

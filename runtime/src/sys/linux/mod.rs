@@ -3,6 +3,7 @@
 pub(crate) mod errno;
 pub(crate) mod fd;
 
+pub(crate) mod huge_pages;
 pub(crate) mod memory;
 pub(crate) mod memory_limits;
 

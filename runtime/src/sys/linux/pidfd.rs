@@ -124,6 +124,12 @@ impl Pidfd {
         }
     }
 
+    /// Whether this child is stopped, as by SIGSTOP; a tracer's stops do not count.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let stopped = self.wait(libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT);
+        matches!(stopped, Ok(Some(_)))
+    }
+
     fn wait(&self, options: i32) -> io::Result<Option<Ended>> {
         // SAFETY: for this C struct of integers and pointers all zeros is a value: no process.
         let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
@@ -152,13 +158,13 @@ impl Pidfd {
         if unsafe { info.si_pid() } == 0 {
             return Ok(None);
         }
-        // SAFETY: it has told of a child's end, so the fields of SIGCHLD are filled.
+        // SAFETY: it has told of a child's end or stop, so the fields of SIGCHLD are filled.
         let detail = unsafe { info.si_status() };
         let status = match info.si_code {
             libc::CLD_EXITED => (detail & 0xff) << 8,
             // The bit says that a core was dumped.
             libc::CLD_DUMPED => detail | 0x80,
-            // CLD_KILLED, since nothing but ends was asked for.
+            // CLD_KILLED, or CLD_STOPPED where that was asked for.
             _ => detail,
         };
         Ok(Some(Ended {
@@ -213,6 +219,23 @@ mod tests {
                 pidfd.kill(libc::SIGKILL).unwrap_err().raw_os_error(),
                 Some(libc::ESRCH)
             );
+        });
+    }
+
+    #[test]
+    fn a_stop_is_seen_as_long_as_it_lasts() {
+        watched(|| {
+            let child = in_child(sleep_forever);
+            let pidfd = child.pidfd();
+            assert!(!pidfd.is_stopped());
+            pidfd.kill(libc::SIGSTOP).unwrap();
+            while !pidfd.is_stopped() {}
+            assert!(pidfd.is_stopped(), "to look changes nothing");
+            pidfd.kill(libc::SIGCONT).unwrap();
+            while pidfd.is_stopped() {}
+            pidfd.kill(libc::SIGKILL).unwrap();
+            pidfd.reap_blocking().unwrap();
+            assert!(!pidfd.is_stopped());
         });
     }
 

@@ -88,6 +88,10 @@ pub(crate) mod fd {
     pub(crate) unsafe fn close_ours() {}
 }
 
+pub(crate) mod huge_pages {
+    pub(crate) fn ask_for_huge_pages<T>(_memory: &mut [std::mem::MaybeUninit<T>]) {}
+}
+
 pub(crate) mod memory {
     use std::ptr::NonNull;
 
@@ -289,6 +293,10 @@ pub(crate) mod pidfd {
         }
 
         pub(crate) fn kill(&self, _signal: i32) -> io::Result<()> {
+            self.0.never()
+        }
+
+        pub(crate) fn is_stopped(&self) -> bool {
             self.0.never()
         }
 

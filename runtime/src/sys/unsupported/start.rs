@@ -1,5 +1,6 @@
 //! How a supervisor comes to be: not at all, and this says why.
 
+use std::convert::Infallible;
 use std::fmt;
 
 use super::WHERE_PROCESSES_RUN;
@@ -37,7 +38,9 @@ pub(crate) fn launch() -> Result<Launched, StartError> {
     Err(StartError)
 }
 
-pub(crate) fn fork_supervisor(_run: fn(Seat) -> !) -> Result<Launched, StartError> {
+pub(crate) fn fork_supervisor(
+    _run: impl FnOnce(Seat) -> Infallible,
+) -> Result<Launched, StartError> {
     Err(StartError)
 }
 

@@ -17,6 +17,7 @@
     reason = "an inherited descriptor is adopted, the environment is changed"
 )]
 
+use std::convert::Infallible;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::parent_id;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -69,7 +70,7 @@ pub(super) fn become_supervisor_if_copy(run_constructors: impl FnOnce()) {
                 program,
                 inherits_program: false,
             };
-            sit_down_in_a_child(seat, crate::supervisor::run)
+            sit_down_in_a_child(seat, |seat| crate::supervisor::run(seat, None))
         }
         Err(error) => (channel, error),
     };
@@ -120,7 +121,10 @@ fn prepare(
 /// Forks; the child becomes the supervisor, this process ends. Returns only if the fork failed.
 ///
 /// The program reaps this process, and the supervisor is not its child.
-pub(super) fn sit_down_in_a_child(seat: Seat, run: fn(Seat) -> !) -> (Channel, StartError) {
+pub(super) fn sit_down_in_a_child(
+    seat: Seat,
+    run: impl FnOnce(Seat) -> Infallible,
+) -> (Channel, StartError) {
     match fork() {
         Ok(Forked::Parent(_)) => exit_now(0),
         Ok(Forked::Child) => sit_down(seat, run),
@@ -128,7 +132,7 @@ pub(super) fn sit_down_in_a_child(seat: Seat, run: fn(Seat) -> !) -> (Channel, S
     }
 }
 
-fn sit_down(seat: Seat, run: fn(Seat) -> !) -> ! {
+fn sit_down(seat: Seat, run: impl FnOnce(Seat) -> Infallible) -> ! {
     signals::ignore_for_supervisor();
     let this = match Pidfd::of_self() {
         Ok(this) => this,
@@ -141,9 +145,7 @@ fn sit_down(seat: Seat, run: fn(Seat) -> !) -> ! {
     }
     drop(this);
     // Under Fork the caller's frames lie below: a panic must not unwind into them.
-    let Err(_panic) = catch_unwind(AssertUnwindSafe(|| -> std::convert::Infallible {
-        run(seat)
-    }));
+    let Err(_panic) = catch_unwind(AssertUnwindSafe(|| run(seat)));
     exit_now(101)
 }
 

@@ -114,8 +114,8 @@ impl fmt::Display for StartError {
             ),
             Self::ForkWithThreads { n_threads } => write!(
                 f,
-                "`StartMethod::Fork` needs a program with one thread, and this one has {n_threads} \
-                 (each `#[test]` is one): use `StartMethod::ForkServer`, or make the pool before the threads",
+                "a fork (`StartMethod::Fork`, `fork_map`) needs a program with one thread, and this one has {n_threads} \
+                 (each `#[test]` is one): use `StartMethod::ForkServer`, or fork before the threads are started",
             ),
             Self::NotTheParent => f.write_str(
                 "the copy of the program is not its child: after `unshare(CLONE_NEWPID)` call \
@@ -210,8 +210,8 @@ mod tests {
         );
         assert_eq!(
             text(&StartError::ForkWithThreads { n_threads: 2 }),
-            "`StartMethod::Fork` needs a program with one thread, and this one has 2 (each `#[test]` is one): use \
-             `StartMethod::ForkServer`, or make the pool before the threads"
+            "a fork (`StartMethod::Fork`, `fork_map`) needs a program with one thread, and this one has 2 (each `#[test]` is \
+             one): use `StartMethod::ForkServer`, or fork before the threads are started"
         );
         assert_eq!(
             text(&StartError::NotTheParent),

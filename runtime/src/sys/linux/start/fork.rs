@@ -7,6 +7,7 @@
 //!
 //! See fork(2), "A process shall be created with a single thread".
 
+use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 
 use super::copy::{give_up, sit_down_in_a_child};
@@ -21,13 +22,16 @@ use crate::sys::signals;
 use crate::sys::socket::Channel;
 use crate::sys::stdio;
 
-/// Forks a supervisor that calls `run` and has the whole memory of this moment, copy-on-write.
+/// Forks a supervisor that calls `run` and has the whole memory of this moment, copy-on-write. What `run` borrows from the
+/// caller's frames it has for ever: in the child they are never left.
 ///
 /// # Errors
 ///
 /// When the program has more than one thread: what the others hold locked would stay so for ever in the
 /// child. When supervisors are nested too deep. When the kernel refuses a call.
-pub(crate) fn fork_supervisor(run: fn(Seat) -> !) -> Result<Launched, StartError> {
+pub(crate) fn fork_supervisor(
+    run: impl FnOnce(Seat) -> Infallible,
+) -> Result<Launched, StartError> {
     let depth = depth_of_next()?;
     let n_threads = n_threads().map_err(StartError::proc)?;
     if n_threads != 1 {
