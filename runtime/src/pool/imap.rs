@@ -14,10 +14,9 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::map::{Ahead, Map};
+use super::map::{Ahead, Arrival, Map};
 use super::source::Source;
 use super::{MapOptions, Pool};
-use crate::dispatch::Verdicts;
 use crate::error::{Error, JobError};
 use crate::job::Job;
 
@@ -211,9 +210,6 @@ struct Stream<'pool, J: Job<I::Item>, I: Iterator> {
     /// Why no further item is sent.
     error: Option<Error>,
 }
-
-/// Verdicts of items that follow one another, and the place of the first of them in the input.
-type Arrival<R> = (usize, Verdicts<R>);
 
 /// How the next results are had of a map: by input order, or by arrival.
 type Next<'pool, J, I> =

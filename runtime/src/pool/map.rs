@@ -186,6 +186,9 @@ pub(super) enum Ahead {
     Items(usize),
 }
 
+/// Verdicts of items that follow one another, and the place of the first of them in the input.
+pub(super) type Arrival<R> = (usize, Verdicts<R>);
+
 /// A map on its way. Dropped before its end, it cancels what has not begun.
 pub(super) struct Map<'pool, J: Job<Item>, Item> {
     pool: &'pool Pool,
@@ -297,7 +300,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     pub(super) fn next_unordered<I: Iterator<Item = Item>>(
         &mut self,
         items: &mut Source<I>,
-    ) -> Result<Option<(usize, Verdicts<J::Output>)>, Error> {
+    ) -> Result<Option<Arrival<J::Output>>, Error> {
         loop {
             let next = self.unordered.as_mut().and_then(VecDeque::pop_front);
             if let Some((first_item, arrived)) = next {
