@@ -147,11 +147,15 @@ fn one_thread_is_started_by_the_first_that_is_awaited_and_serves_all_pools() {
     let waker = Waker::noop();
     // Under `cargo test` another test of this file may have started it already.
     let before = threads_named_procession();
+    let [busy, pools @ ..] = &pools;
     let mut handles: Vec<_> = pools
         .iter()
         .map(|pool| pool.submit(job!(after_millis), 50).unwrap())
         .collect();
     assert_eq!(threads_named_procession(), before);
+    // The others' ends must not wait for the end of this one.
+    let mut forever = busy.submit(job!(after_millis), 1_000_000).unwrap();
+    assert!(poll(&mut forever, waker).is_pending());
     for handle in &mut handles {
         assert!(poll(handle, waker).is_pending());
     }

@@ -458,6 +458,24 @@ fn a_slow_item_that_runs_when_another_fails_is_waited_for_and_kept() {
 }
 
 #[test]
+fn no_further_item_begins_once_another_has_failed() {
+    let _test = begin();
+    let pool = Pool::new(2).unwrap();
+    let tally = Tally::new();
+    // Two chunks: one that fails at once, and one that would take seconds.
+    let items = (0..2000).map(|x| (tally.path(), if x == 0 { 20 } else { 0 }));
+    let options = MapOptions::NONE.chunk_size(1000);
+    let error = pool
+        .map_partial_with(job!(noted_and_dies_at_20), items, options)
+        .unwrap_err();
+    assert_eq!(error.error().index(), Some(0));
+    let n_results = error.into_results().len();
+    assert!((1..1000).contains(&n_results), "{n_results} results");
+    pool.close().unwrap();
+    assert_eq!(tally.runs(), n_results as u64 + 1);
+}
+
+#[test]
 fn the_supervisors_death_ends_it_with_the_truth() {
     let _test = begin_with_default_pool();
     for unordered in [false, true] {

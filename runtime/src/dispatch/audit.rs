@@ -104,7 +104,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::board::{Layout, Order, Ordering, Priority, Room, Span, TaskRow, Try};
+    use crate::board::{Layout, Order, Ordering, Priority, QueueEnds, Room, Span, TaskRow, Try};
     use crate::dispatch::desk::{Mailbox, Tenant};
     use crate::dispatch::outcome::{Remembered, Rest};
 
@@ -250,9 +250,11 @@ mod tests {
         assert!(!desk.has_room(&board, 64), "all rows are in use");
         assert!(desk.withdraw(&board, task, &Rest::Cancelled));
         assert!(!desk.has_room(&board, 64), "its name stands in the queue");
-        // A head that never comes to where the name stood, and nothing more to come to.
-        let head = &board.words::<1>(0).unwrap()[0];
-        let tail = &board.words::<17>(0).unwrap()[16];
+        // A head that never comes to where the name stood, and nothing more to come to: of the second of the queues, which
+        // is that of normal priority.
+        let ends = board.words::<17>(size_of::<QueueEnds>() as u64).unwrap();
+        let head = &ends[0];
+        let tail = &ends[16];
         tail.store(0, Ordering::Relaxed);
         assert_eq!(head.load(Ordering::Relaxed), 0);
         assert!(desk.has_room(&board, 64));

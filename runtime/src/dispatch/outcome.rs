@@ -141,6 +141,7 @@ pub(crate) struct Verdicts<R> {
 }
 
 impl<R> Verdicts<R> {
+    /// Of items that all have a result.
     pub(crate) fn of_results(results: Vec<R>) -> Self {
         Self {
             results,

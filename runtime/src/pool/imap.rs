@@ -326,7 +326,7 @@ impl<J: Job<I::Item>, I: Iterator> Iterator for ImapUnordered<'_, J, I> {
     type Item = (usize, Result<J::Output, JobError>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.stream.next(|map, items, _| map.next_arrival(items))
+        self.stream.next(|map, items, _| map.next_unordered(items))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -170,16 +170,6 @@ enum Arrived<R> {
     Verdicts(Verdicts<R>),
 }
 
-impl<R> Arrived<R> {
-    fn len(&self) -> usize {
-        match self {
-            // As many bytes each as the number has: nothing else is read so.
-            Self::Numbers(bytes) => bytes.len() / size_of::<R>().max(1),
-            Self::Verdicts(verdicts) => verdicts.len(),
-        }
-    }
-}
-
 impl<R> Chunk<R> {
     fn task(&self) -> Option<TaskId> {
         match self {
@@ -211,8 +201,8 @@ pub(super) struct Map<'pool, J: Job<Item>, Item> {
     chunks: VecDeque<Chunk<J::Output>>,
     /// Places in `chunks` for the next ones, where chunks are taken as they arrive: then they are in no order.
     vacant: Vec<usize>,
-    /// What has arrived, where it is not wanted in order.
-    arrived: Option<VecDeque<Arrival<J::Output>>>,
+    /// What has arrived, where it is not wanted in order, each with the place of its first item in the input.
+    unordered: Option<VecDeque<(usize, Arrived<J::Output>)>>,
     n_items_sent: u64,
     n_items_taken: u64,
     n_taken: u64,
@@ -230,7 +220,7 @@ pub(super) struct Map<'pool, J: Job<Item>, Item> {
     /// Allocations for the items of the next task and for their bytes, for what comes back and for its bytes.
     pulled: Vec<Item>,
     buffer: Vec<u8>,
-    outcomes: Vec<(u64, Outcome)>,
+    arrived: Vec<(u64, Outcome)>,
     result_buffers: Vec<Vec<u8>>,
     job: PhantomData<fn() -> J>,
 }
@@ -246,7 +236,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             mailbox: Arc::default(),
             chunks: VecDeque::new(),
             vacant: Vec::new(),
-            arrived: None,
+            unordered: None,
             n_items_sent: 0,
             n_items_taken: 0,
             n_taken: 0,
@@ -262,15 +252,15 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             is_expired: false,
             pulled: Vec::new(),
             buffer: Vec::new(),
-            outcomes: Vec::new(),
+            arrived: Vec::new(),
             result_buffers: Vec::new(),
             job: PhantomData,
         })
     }
 
-    /// Has chunks taken as they arrive, by [`next_arrival`](Self::next_arrival).
+    /// Has chunks taken as they arrive, by [`next_unordered`](Self::next_unordered).
     pub(super) fn unordered(mut self) -> Self {
-        self.arrived = Some(VecDeque::new());
+        self.unordered = Some(VecDeque::new());
         self
     }
 
@@ -298,35 +288,43 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         }
     }
 
-    /// As [`next_chunk`](Self::next_chunk), with every result read.
+    /// As [`next_chunk`](Self::next_chunk), decoded.
     pub(super) fn next_verdicts<I: Iterator<Item = Item>>(
         &mut self,
         items: &mut Source<I>,
     ) -> Result<Option<Verdicts<J::Output>>, Error> {
-        Ok(self.next_chunk(items)?.map(|arrived| match arrived {
-            Arrived::Numbers(bytes) => {
-                let mut results = Vec::new();
-                self.read_numbers(bytes, &mut results);
-                Verdicts::of_results(results)
-            }
-            Arrived::Verdicts(verdicts) => verdicts,
-        }))
+        let arrived = self.next_chunk(items)?;
+        Ok(arrived.map(|arrived| self.read(arrived)))
     }
 
-    /// The verdicts of a chunk that has arrived, in the order of arrival; `None` after the last one.
-    pub(super) fn next_arrival<I: Iterator<Item = Item>>(
+    /// The verdicts of a chunk that has arrived, in the order of arrival, with the place of its first item in the input;
+    /// `None` after the last one.
+    pub(super) fn next_unordered<I: Iterator<Item = Item>>(
         &mut self,
         items: &mut Source<I>,
     ) -> Result<Option<Arrival<J::Output>>, Error> {
         loop {
-            if let Some(arrival) = self.arrived.as_mut().and_then(VecDeque::pop_front) {
-                self.n_items_taken += arrival.1.len() as u64;
-                return Ok(Some(arrival));
+            let next = self.unordered.as_mut().and_then(VecDeque::pop_front);
+            if let Some((first_item, arrived)) = next {
+                return Ok(Some((first_item, self.read(arrived))));
             }
             if !self.advance(items)? {
                 return Ok(None);
             }
         }
+    }
+
+    fn read(&mut self, arrived: Arrived<J::Output>) -> Verdicts<J::Output> {
+        let verdicts = match arrived {
+            Arrived::Verdicts(verdicts) => verdicts,
+            Arrived::Numbers(bytes) => {
+                let mut results = Vec::new();
+                self.read_numbers(bytes, &mut results);
+                Verdicts::of_results(results)
+            }
+        };
+        self.n_items_taken += verdicts.len() as u64;
+        verdicts
     }
 
     /// Feeds the workers and takes in what has come back, asleep where there is nothing else to do; false once nothing
@@ -338,7 +336,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         if !self.is_expired && self.time_left() == Some(Duration::ZERO) {
             self.expire(items);
         }
-        let (is_empty, has_arrived) = match &self.arrived {
+        let (is_empty, has_arrived) = match &self.unordered {
             None => (
                 self.chunks.is_empty(),
                 matches!(self.chunks.front(), Some(Chunk::Arrived(_))),
@@ -365,7 +363,6 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         match self.chunks.pop_front()? {
             Chunk::Arrived(arrived) => {
                 self.n_taken += 1;
-                self.n_items_taken += arrived.len() as u64;
                 Some(arrived)
             }
             other => {
@@ -520,10 +517,10 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
 
     /// Decodes what has come back.
     fn collect(&mut self) {
-        let mut outcomes = std::mem::take(&mut self.outcomes);
+        let mut arrived = std::mem::take(&mut self.arrived);
         self.mailbox
-            .exchange(&mut outcomes, &mut self.result_buffers);
-        for (chunk, outcome) in &mut outcomes {
+            .exchange(&mut arrived, &mut self.result_buffers);
+        for (chunk, outcome) in &mut arrived {
             if outcome.cost_a_worker() {
                 self.chunking.forget();
             } else {
@@ -535,17 +532,14 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
                 continue;
             }
             self.n_on_board -= 1;
-            let numbers = match self.arrived {
-                None => outcome.take_numbers::<J::Output>(),
-                Some(_) => None,
-            };
-            match numbers {
-                Some(bytes) => self.chunks[place] = Chunk::Arrived(Arrived::Numbers(bytes)),
-                None => self.keep(place, outcome.first_index(), outcome.verdicts()),
+            let first_item = outcome.first_index();
+            match outcome.take_numbers::<J::Output>() {
+                Some(bytes) => self.settle(place, first_item, Arrived::Numbers(bytes)),
+                None => self.keep(place, first_item, outcome.verdicts()),
             }
         }
-        outcomes.clear();
-        self.outcomes = outcomes;
+        arrived.clear();
+        self.arrived = arrived;
     }
 
     /// Gives a chunk its place; returns that.
@@ -565,16 +559,21 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         self.keep(place, first_item, verdicts);
     }
 
-    /// The verdicts of the chunk at this place.
-    fn keep(&mut self, place: usize, first_item: usize, verdicts: Verdicts<J::Output>) {
-        let has_failed = !verdicts.failures.is_empty();
-        if let Some(arrived) = &mut self.arrived {
-            arrived.push_back((first_item, verdicts));
+    /// What has come back of the chunk at this place.
+    fn settle(&mut self, place: usize, first_item: usize, arrived: Arrived<J::Output>) {
+        if let Some(unordered) = &mut self.unordered {
+            unordered.push_back((first_item, arrived));
             self.chunks[place] = Chunk::Abandoned;
             self.vacant.push(place);
         } else {
-            self.chunks[place] = Chunk::Arrived(Arrived::Verdicts(verdicts));
+            self.chunks[place] = Chunk::Arrived(arrived);
         }
+    }
+
+    /// The verdicts of the chunk at this place.
+    fn keep(&mut self, place: usize, first_item: usize, verdicts: Verdicts<J::Output>) {
+        let has_failed = !verdicts.failures.is_empty();
+        self.settle(place, first_item, Arrived::Verdicts(verdicts));
         if has_failed && self.ends_at_failure {
             self.fail(place);
         }

@@ -44,7 +44,7 @@ fn make(
         timeout: None,
         deadline: None,
         retries: 0,
-        priority: Priority::default(),
+        priority: Priority::Normal,
         guarded: false,
         ends_at_fault: false,
         flush_each: false,
