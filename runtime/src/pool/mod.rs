@@ -8,6 +8,7 @@ mod builder;
 mod chunking;
 mod finalizer;
 mod handle;
+mod hooks;
 mod limits;
 mod map;
 mod options;
