@@ -107,6 +107,8 @@ pub mod fuzzing;
 mod job;
 mod macros;
 mod memory;
+#[cfg(unix)]
+mod object;
 mod pool;
 mod process;
 mod queue;
@@ -118,10 +120,15 @@ mod worker;
 
 pub use error::{Error, ErrorKind, JobError};
 pub use job::Job;
+#[cfg(unix)]
+pub use object::Dict;
 pub use pool::{JobHandle, MapOptions, Pool, PoolBuilder, PoolStats, StartMethod, WorkerStats};
 pub use process::Process;
 #[doc = include_str!("process_job.md")]
 pub use procession_macros::process_job;
+#[cfg(unix)]
+#[doc = include_str!("process_object.md")]
+pub use procession_macros::process_object;
 pub use queue::{Queue, QueueError, QueueIter};
 pub use shared::{
     Array, ArrayChunk, ArrayGuard, Atomic, LockError, Shareable, SharedSlice, Value, ValueGuard,
@@ -159,6 +166,7 @@ pub mod __private {
 
     pub use bytemuck::{Pod, Zeroable};
     pub use procession_macros::{job, pool_map, spawn};
+    pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     pub use crate::argument::{ByReference, ByValue};
     pub use crate::call::JobCall;
@@ -166,7 +174,13 @@ pub mod __private {
         CodecError, Decoder, Encoder, HeldSlice, HeldValue, Lend, Lent, Portable, fixed_size,
         total_size,
     };
+    #[cfg(unix)]
+    pub use crate::connection::{Listener, ToAddress};
+    pub use crate::error::Error;
     pub use crate::job::{Defaults, Job};
+    pub type Bytes = Vec<u8>;
+    #[cfg(unix)]
+    pub use crate::object::{Object, Proxy, decode, encode, no_such_method};
     pub use crate::pool::MapOptions;
     pub use crate::shared::Shareable;
     pub use crate::worker::Chunk;
