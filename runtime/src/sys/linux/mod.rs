@@ -2,6 +2,7 @@
 
 pub(crate) mod errno;
 pub(crate) mod fd;
+pub(crate) mod file_lock;
 
 pub(crate) mod memory;
 pub(crate) mod memory_limits;
