@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::{fs, process};
 
 use super::address::Address;
-use super::key::random;
 use super::stream::Stream;
+use crate::sys;
 
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -110,11 +110,16 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
-/// Where a file is in the way that a killed listener left behind, it is replaced.
+/// Where a file is in the way that a killed listener left behind, it is replaced. Listeners take turns in a folder: nobody's
+/// new file, at which nobody listens yet, is taken for an abandoned one.
 fn bind_path(path: &Path) -> io::Result<UnixListener> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let _turn = sys::lock_file(fs::File::open(folder.unwrap_or(Path::new(".")))?)?;
     match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
-            remove_abandoned(path)?;
+            fs::remove_file(path)?;
             UnixListener::bind(path)
         }
         bound => bound,
@@ -126,22 +131,6 @@ fn is_abandoned(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     let is_refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
     is_socket && UnixStream::connect(path).is_err_and(is_refused)
-}
-
-/// Another may replace it at the same time: so it is first taken aside, which one of them alone can do, and given back if it
-/// turns out to be the other's new one.
-fn remove_abandoned(path: &Path) -> io::Result<()> {
-    let number = u64::from_le_bytes(random().map_err(io::Error::other)?);
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".{number:x}"));
-    match fs::rename(path, &aside) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        moved => moved?,
-    }
-    if !is_abandoned(Path::new(&aside)) {
-        fs::hard_link(&aside, path)?;
-    }
-    fs::remove_file(&aside)
 }
 
 #[cfg(target_os = "linux")]
