@@ -81,15 +81,15 @@ impl PoolBuilder {
         self
     }
 
-    /// A job that each worker runs last, when it ends in order: because the pool [closes](Pool::close), or because it has done its
+    /// A job that each worker runs last, when it ends in order: because the pool [closes](crate::Pool::close), or because it has done its
     /// number of jobs or grown too much. It may borrow the worker's [state](Self::initializer).
     ///
-    /// A worker that is killed (by a time-out, a limit, a crash, [`terminate`](Pool::terminate), the drop of the pool), or whose job
+    /// A worker that is killed (by a time-out, a limit, a crash, [`terminate`](crate::Pool::terminate), the drop of the pool), or whose job
     /// panicked with the state in its hands, runs none. For it and for dropping the state a worker has as long as the pool's
     /// [`grace`](Self::grace), two seconds where that is less; then it is killed, so that nothing hangs.
     ///
-    /// What finalizers return, or how they fail, is in [`close_with_results`](Pool::close_with_results) and
-    /// [`finalizer_results`](Pool::finalizer_results); a failure also in what [`close`](Pool::close) returns.
+    /// What finalizers return, or how they fail, is in [`close_with_results`](crate::Pool::close_with_results) and
+    /// [`finalizer_results`](crate::Pool::finalizer_results); a failure also in what [`close`](crate::Pool::close) returns.
     ///
     /// # Errors
     ///
