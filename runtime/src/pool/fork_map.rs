@@ -58,6 +58,10 @@ use crate::worker::{Chunk, Closure};
 /// caller's: a copy of it in a worker unlocks nothing. Let go of it before the call if the closure wants the same lock: the
 /// worker would wait for the caller, and the caller for the worker.
 ///
+/// The elements of an array that somebody may write are not in the workers' memory: its guard and its chunks panic there, and a
+/// reference that was borrowed from them before the call is a segmentation fault. Lend the elements of a
+/// [`SharedSlice`](crate::SharedSlice), or the array itself.
+///
 /// # Who drops what
 ///
 /// The caller's values are dropped by the caller, once. Workers end with `_exit` and run no destructor but those of what the
