@@ -118,7 +118,7 @@ impl PoolBuilder {
     /// [`fork_map`](crate::fork_map) with a pool's options: workers, time-outs, retries, limits, an initializer, a name.
     ///
     /// The start method is [`StartMethod::Fork`](crate::StartMethod::Fork), whatever was said. An item that is tried again is
-    /// so in a fresh fork of the program.
+    /// so in a fresh fork of the program. A [finalizer](Self::finalizer) is not run: the workers are ended with the call.
     ///
     /// # Errors
     ///
