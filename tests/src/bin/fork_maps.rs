@@ -358,9 +358,9 @@ fn lent() {
     let mut guard = array.lock().expect("nobody has it");
     let elements = RefCell::new(&mut guard[..]);
     let verdicts = fork_map_each(0..2, |place| {
-        // Where the worker's own memory could come to lie.
-        let own: Vec<Vec<u64>> = (1..50).map(|n| vec![1; n * len / 50]).collect();
-        elements.borrow_mut().fill(place);
+        // The kernel fills a gap from its end.
+        let own: Vec<Vec<u64>> = (0..64).map(|_| vec![1; len / 8]).collect();
+        elements.borrow_mut()[len - len / 16] = place;
         own.len() as u32
     });
     let signals: Vec<_> = verdicts.expect("verdicts").iter().map(signal_of).collect();
