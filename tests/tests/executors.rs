@@ -336,6 +336,8 @@ fn pid() -> u32 {
 #[test]
 #[ignore = "the part of another test that runs in another environment"]
 fn says_where_jobs_run() {
+    let refused = pool_map!(pid, [()], timeout = Duration::ZERO).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
     let executor = AnyExecutor::new();
     let kind = executor.as_ref().map(AnyExecutor::kind);
     let mapped = pool_map!(pid, [()]);
