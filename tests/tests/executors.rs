@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use procession::{
-    AnyExecutor, ErrorKind, Executor, ExecutorKind, JobError, Queue, ThreadExecutor, Value, job,
-    job_index, pool_map, process_job,
+    AnyExecutor, ErrorKind, Executor, ExecutorKind, InlineExecutor, JobError, Queue,
+    ThreadExecutor, Value, job, job_index, pool_map, process_job,
 };
 use procession_tests::{Tally, begin, wait_for};
 use serde::{Deserialize, Serialize};
@@ -154,6 +154,24 @@ fn a_panic_is_the_failure_of_its_item_everywhere() {
         assert_eq!((error.kind(), error.index()), (ErrorKind::Job, Some(2)));
         assert_eq!(error.job(), Some("counted"));
     }
+}
+
+#[test]
+fn the_caller_may_run_jobs_in_a_destructor_while_it_panics() {
+    struct RunsAtItsEnd;
+    impl Drop for RunsAtItsEnd {
+        fn drop(&mut self) {
+            let words = InlineExecutor::new().map(job!(repeat), [("ab", 2)]);
+            assert_eq!(words.unwrap(), ["abab"]);
+        }
+    }
+
+    let _test = begin();
+    let panicked = std::panic::catch_unwind(|| {
+        let _runs = RunsAtItsEnd;
+        panic!("on purpose");
+    });
+    assert!(panicked.is_err());
 }
 
 #[test]
@@ -318,6 +336,8 @@ fn pid() -> u32 {
 #[test]
 #[ignore = "the part of another test that runs in another environment"]
 fn says_where_jobs_run() {
+    let refused = pool_map!(pid, [()], timeout = Duration::ZERO).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
     let executor = AnyExecutor::new();
     let kind = executor.as_ref().map(AnyExecutor::kind);
     let mapped = pool_map!(pid, [()]);

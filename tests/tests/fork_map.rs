@@ -36,6 +36,12 @@ fn a_table_is_read_by_all_workers_and_copied_by_none() {
 }
 
 #[test]
+fn elements_that_were_borrowed_before_are_there_where_they_are_frozen() {
+    let _test = begin();
+    assert_eq!(fork_maps("lent"), "[Err(11), Err(11)]\n0\nOk([0, 0])\n");
+}
+
+#[test]
 fn a_worker_that_dies_costs_its_item_only() {
     let _test = begin();
     assert_eq!(fork_maps("deaths"), "Job Some(3)\n");

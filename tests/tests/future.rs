@@ -367,3 +367,31 @@ fn a_callback_may_use_the_pool() {
         Arc::strong_count(&pool) == 1
     });
 }
+
+#[test]
+fn a_callback_may_end_the_pool_that_called_it() {
+    let _test = begin();
+    let pool = Pool::new(1).unwrap();
+    let (done, is_done) = mpsc::channel();
+    let first = pool.submit(job!(square), 3).unwrap();
+    let waits = pool.submit(job!(after_millis), 1_000_000).unwrap();
+    let other_pool = Pool::new(1).unwrap();
+    let other = other_pool.submit(job!(after_millis), 50).unwrap();
+    let (cancelled, completed) = (done.clone(), done.clone());
+    waits
+        .on_done(move |result| cancelled.send(result).unwrap())
+        .unwrap();
+    other
+        .on_done(move |result| completed.send(result).unwrap())
+        .unwrap();
+    first
+        .on_done(move |nine| {
+            drop(pool);
+            done.send(nine).unwrap();
+        })
+        .unwrap();
+    let mut results: Vec<_> = (0..3).map(|_| is_done.recv().unwrap()).collect();
+    results.sort_by_key(|result| result.clone().unwrap_or(1_000_000));
+    assert_eq!(results, [Ok(9), Ok(50), Err(JobError::Cancelled)]);
+    assert!(is_done.recv().is_err(), "each once");
+}

@@ -406,6 +406,39 @@ fn a_finalizer_that_hangs_holds_up_no_map_for_ever() {
     assert!(results.len() >= 2, "{results:?}");
 }
 
+struct PanicsWhenDropped;
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        std::panic::panic_any(PanicsToo);
+    }
+}
+
+struct PanicsToo;
+
+impl Drop for PanicsToo {
+    fn drop(&mut self) {
+        panic!("what was panicked with");
+    }
+}
+
+#[process_job(initializer)]
+fn open_what_cannot_be_closed() -> PanicsWhenDropped {
+    PanicsWhenDropped
+}
+
+#[test]
+fn a_state_whose_end_panics_again_and_again_ends_its_worker_in_order() {
+    let _test = begin();
+    let pool = Pool::builder()
+        .workers(1)
+        .initializer(job!(open_what_cannot_be_closed), ())
+        .build()
+        .unwrap();
+    pool.map(job!(pid), [(); 3]).unwrap();
+    pool.close().unwrap();
+}
+
 #[test]
 fn the_results_of_a_finalizer_are_asked_for_by_their_type() {
     let _test = begin();

@@ -4,6 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
+use std::thread;
 
 use crate::argument::ByValue;
 use crate::codec::{CodecError, Decoder, Encoder, Passengers};
@@ -70,8 +71,10 @@ impl Call {
     /// Runs it to its verdict.
     pub(super) fn run(self) -> Result<Parcel, JobError> {
         static HOOK: Once = Once::new();
-        // For the place of a panic, and its backtrace.
-        HOOK.call_once(sys::crash::install_panic_hook);
+        // For the place of a panic, and its backtrace. A thread that panics may not set a hook; without it the message is there still.
+        if !thread::panicking() {
+            HOOK.call_once(sys::crash::install_panic_hook);
+        }
         let mut tries_left = self.retries;
         loop {
             let call = || with_job_index(self.index, || (self.run)(&self.arguments.bytes));

@@ -46,6 +46,13 @@ use crate::pool::{MapOptions, Pool, default_workers};
 /// ```
 pub trait Executor {
     /// How many jobs may run at the same time.
+    ///
+    /// ```
+    /// use procession::{Executor, ThreadExecutor};
+    ///
+    /// assert_eq!(Executor::workers(&ThreadExecutor::new(3)?), 3);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     fn workers(&self) -> usize;
 
     /// Has one call of the job run.
@@ -54,6 +61,17 @@ pub trait Executor {
     ///
     /// As [`Pool::submit`]: arguments that cannot be encoded, a job that borrows a [state](crate::PoolBuilder::initializer) that is not there, an
     /// executor that is gone.
+    ///
+    /// ```
+    /// use procession::{AnyExecutor, Executor, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn square(x: u64) -> u64 { x * x }
+    ///
+    /// let executor = AnyExecutor::new()?;
+    /// assert_eq!(executor.submit(job!(square), 12)?.join()?, 144);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     fn submit<J, Item>(&self, job: J, args: Item) -> Result<ExecutorHandle<J::Output>, Error>
     where
         J: Job<Item>;
@@ -64,6 +82,17 @@ pub trait Executor {
     /// # Errors
     ///
     /// As [`Pool::map`].
+    ///
+    /// ```
+    /// use procession::{AnyExecutor, Executor, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn square(x: u64) -> u64 { x * x }
+    ///
+    /// let executor = AnyExecutor::new()?;
+    /// assert_eq!(executor.map(job!(square), 0..4)?, [0, 1, 4, 9]);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     fn map<J, Item>(
         &self,
         job: J,
@@ -77,6 +106,19 @@ pub trait Executor {
     /// # Errors
     ///
     /// As [`Pool::map_each`].
+    ///
+    /// ```
+    /// use procession::{AnyExecutor, Executor, JobError, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn reciprocal(x: u32) -> u32 { 100 / x }
+    ///
+    /// let executor = AnyExecutor::new()?;
+    /// let verdicts = executor.map_each(job!(reciprocal), [0, 4])?;
+    /// assert!(matches!(verdicts[0], Err(JobError::Panicked { .. })));
+    /// assert_eq!(verdicts[1], Ok(25));
+    /// # Ok::<(), procession::Error>(())
+    /// ```
     fn map_each<J, Item>(
         &self,
         job: J,

@@ -58,6 +58,10 @@ use crate::worker::{Chunk, Closure};
 /// caller's: a copy of it in a worker unlocks nothing. Let go of it before the call if the closure wants the same lock: the
 /// worker would wait for the caller, and the caller for the worker.
 ///
+/// The elements of an array that somebody may write are not in the workers' memory: its guard and its chunks panic there, and a
+/// reference that was borrowed from them before the call is a segmentation fault. Lend the elements of a
+/// [`SharedSlice`](crate::SharedSlice), or the array itself.
+///
 /// # Who drops what
 ///
 /// The caller's values are dropped by the caller, once. Workers end with `_exit` and run no destructor but those of what the
@@ -114,7 +118,7 @@ impl PoolBuilder {
     /// [`fork_map`](crate::fork_map) with a pool's options: workers, time-outs, retries, limits, an initializer, a name.
     ///
     /// The start method is [`StartMethod::Fork`](crate::StartMethod::Fork), whatever was said. An item that is tried again is
-    /// so in a fresh fork of the program.
+    /// so in a fresh fork of the program. A [finalizer](Self::finalizer) is not run: the workers are ended with the call.
     ///
     /// # Errors
     ///

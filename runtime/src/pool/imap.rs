@@ -6,7 +6,8 @@
 //! Invariants:
 //! - Between two calls of `next` nothing is read from the input, and no more than was asked for is ever on its way.
 //! - The input's panic passes through `next` behind the results of all items before it, and the input is not asked again.
-//! - Every item that was read has a verdict; one more, `Lost`, says why no further ones are sent.
+//! - Every item that was sent has a verdict; one more, `Lost`, says why no further ones are sent. Items that had been read for
+//!   the task that could not be sent go with that one.
 
 use std::any::Any;
 use std::collections::VecDeque;

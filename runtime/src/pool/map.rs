@@ -36,6 +36,7 @@ pub(crate) struct CallTerms {
 
 impl CallTerms {
     pub(super) fn new<J: Job<Item>, Item>(pool: &Pool, options: MapOptions) -> Result<Self, Error> {
+        options.refuse_nothing()?;
         pool.dispatch.check_ours()?;
         pool.state.check::<J, Item>()?;
         // Work for a pool that is gone would be taken and lost.
@@ -44,11 +45,6 @@ impl CallTerms {
             .timeout
             .or(J::DEFAULTS.timeout)
             .or(pool.defaults.timeout);
-        if timeout == Some(Duration::ZERO) {
-            return Err(Error::invalid_input(
-                "a `timeout` of 0 would kill every job; leave it out for no limit",
-            ));
-        }
         let retries = options
             .retries
             .or(J::DEFAULTS.retries)
@@ -227,7 +223,6 @@ pub(super) struct Map<'pool, J: Job<Item>, Item> {
 
 impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
     pub(super) fn new(pool: &'pool Pool, options: MapOptions) -> Result<Self, Error> {
-        options.refuse_nothing()?;
         let terms = CallTerms::new::<J, Item>(pool, options)?;
         Ok(Self {
             pool,

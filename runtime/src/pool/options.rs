@@ -181,6 +181,9 @@ impl MapOptions {
                 "a `buffer_size` of 0 lets no item in: give at least 1, or leave it out",
             );
         }
+        if self.timeout == Some(Duration::ZERO) {
+            return refuse("a `timeout` of 0 would kill every job; leave it out for no limit");
+        }
         if self.deadline == Some(Duration::ZERO) {
             return refuse("a `deadline` of 0 would cancel every item; leave it out for no limit");
         }

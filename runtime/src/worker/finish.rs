@@ -41,7 +41,9 @@ pub(super) fn finish(birth: &Birth<'_>, record: &WorkerRecord, mut state: Worker
             sys::exit_now(1);
         }
     }
-    // A panic in it has been printed.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(state)));
+    // A panic in it has been printed. What was panicked with may panic again when it goes.
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
+        std::mem::forget(payload);
+    }
     sys::flush_stdio();
 }

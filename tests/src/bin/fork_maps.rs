@@ -35,6 +35,7 @@ fn main() {
         "nested" => nested(),
         "guards" => guards(),
         "handles" => handles(),
+        "lent" => lent(),
         "bounds" => bounds(),
         "options" => options(),
         "results" => results(),
@@ -348,6 +349,27 @@ fn guards() {
     let write = |mut chunk: procession::ArrayChunk<u64>| chunk[0] = 7;
     let verdicts = fork_map_each(chunks, write).expect("verdicts");
     assert_panicked(&verdicts[1], "from which this one was forked");
+}
+
+/// What is borrowed of an array's elements is not there before the array is frozen, and nothing else stands in its place.
+fn lent() {
+    let len = 1 << 18;
+    let array = Array::<u64>::zeroed(len).expect("memory");
+    let mut guard = array.lock().expect("nobody has it");
+    let elements = RefCell::new(&mut guard[..]);
+    let verdicts = fork_map_each(0..2, |place| {
+        // The kernel fills a gap from its end.
+        let own: Vec<Vec<u64>> = (0..64).map(|_| vec![1; len / 8]).collect();
+        elements.borrow_mut()[len - len / 16] = place;
+        own.len() as u32
+    });
+    let signals: Vec<_> = verdicts.expect("verdicts").iter().map(signal_of).collect();
+    println!("{signals:?}");
+    drop(guard);
+    println!("{}", array.to_vec().iter().sum::<u64>());
+    let frozen = array.freeze().expect("alone again");
+    let elements: &[u64] = &frozen;
+    println!("{:?}", fork_map(0..2, |place| elements[place]));
 }
 
 fn assert_panicked<T: std::fmt::Debug>(verdict: &Result<T, JobError>, with: &str) {
