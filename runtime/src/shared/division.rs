@@ -125,7 +125,8 @@ impl Division {
         match word.standing {
             Standing::Dropped => true,
             Standing::Held | Standing::Kept => self.entry(index).is_orphaned(word),
-            Standing::Free => !has_others(&self.words),
+            // If it has changed hands meanwhile, not all was seen of the same moment.
+            Standing::Free => !has_others(&self.words) && self.word(index) == word,
         }
     }
 
