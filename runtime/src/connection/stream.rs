@@ -5,11 +5,12 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::time::{Duration, Instant};
 
 use super::address::Address;
 use super::error::ConnectionError;
+use crate::sys;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -31,8 +32,8 @@ macro_rules! either {
 impl Stream {
     pub(super) fn connect(address: &Address, deadline: Deadline) -> io::Result<Self> {
         match address {
-            Address::Unix(path) => UnixStream::connect(path).map(Self::Unix),
-            Address::Abstract(name) => connect_abstract(name).map(Self::Unix),
+            Address::Unix(path) => connect_unix(&SocketAddr::from_pathname(path)?, deadline),
+            Address::Abstract(name) => connect_unix(&abstract_address(name)?, deadline),
             Address::Tcp(address) => match deadline.left()? {
                 Some(left) => TcpStream::connect_timeout(address, left),
                 None => TcpStream::connect(address),
@@ -125,20 +126,23 @@ impl AsFd for Stream {
     }
 }
 
-#[cfg(target_os = "linux")]
-fn connect_abstract(name: &str) -> io::Result<UnixStream> {
-    UnixStream::connect_addr(&abstract_address(name)?)
+fn connect_unix(address: &SocketAddr, deadline: Deadline) -> io::Result<Stream> {
+    let connected = again_after_signals(|| match deadline.left()? {
+        Some(left) => sys::connect_unix(address, left),
+        None => UnixStream::connect_addr(address),
+    });
+    connected.map(Stream::Unix)
 }
 
 #[cfg(target_os = "linux")]
-pub(super) fn abstract_address(name: &str) -> io::Result<std::os::unix::net::SocketAddr> {
+pub(super) fn abstract_address(name: &str) -> io::Result<SocketAddr> {
     use std::os::linux::net::SocketAddrExt;
 
-    std::os::unix::net::SocketAddr::from_abstract_name(name)
+    SocketAddr::from_abstract_name(name)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn connect_abstract(_name: &str) -> io::Result<UnixStream> {
+pub(super) fn abstract_address(_name: &str) -> io::Result<SocketAddr> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

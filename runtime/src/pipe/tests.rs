@@ -112,7 +112,7 @@ fn an_end_that_goes_from_hand_to_hand_is_never_taken_for_gone() {
         let post = Queue::new().unwrap();
         post.put(theirs).unwrap();
         std::thread::scope(|scope| {
-            let hands = scope.spawn(|| (0..20_000).try_for_each(|_| post.put(post.get()?)));
+            let hands = scope.spawn(|| (0..5000).try_for_each(|_| post.put(post.get()?)));
             while !hands.is_finished() {
                 ours.look_after_other();
             }
