@@ -158,7 +158,16 @@ fn parameters_can_travel(signature: &Signature, role: Role, errors: &mut Errors)
     }
 }
 
-fn result_is_owned(signature: &Signature, errors: &mut Errors) {
+/// Of a method of an object, which is given its arguments as values.
+pub(crate) fn parameter_is_owned(ty: &Type, errors: &mut Errors) {
+    let mut borrowed = Borrowed::in_parameter(errors);
+    borrowed.borrowed =
+        "a method of an object owns its parameters: take `String` for `&str`, `Vec<T>` for `&[T]`";
+    borrowed.impl_trait = "a method of an object cannot take `impl Trait`: the server must know the type it reads; name it";
+    borrowed.visit_type(ty);
+}
+
+pub(crate) fn result_is_owned(signature: &Signature, errors: &mut Errors) {
     match &signature.output {
         ReturnType::Default => {}
         ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)) => {

@@ -27,6 +27,9 @@ mod spawn;
 // The derive: parse, check, expand.
 mod shareable;
 
+// The attribute for objects: parse, check, expand.
+mod object;
+
 // Shared.
 mod errors;
 mod path;
@@ -40,6 +43,12 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn process_job(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::process_job(arguments.into(), item.into()).into()
+}
+
+/// Documented on its re-export in the `procession` crate.
+#[proc_macro_attribute]
+pub fn process_object(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    object::process_object(arguments.into(), item.into()).into()
 }
 
 /// Documented on the macro of the same name in the `procession` crate.

@@ -109,6 +109,8 @@ pub mod fuzzing;
 mod job;
 mod macros;
 mod memory;
+#[cfg(unix)]
+mod object;
 mod pipe;
 mod pool;
 mod process;
@@ -128,6 +130,8 @@ pub use executor::{
     ThreadExecutor,
 };
 pub use job::{Initializer, Job};
+#[cfg(unix)]
+pub use object::Dict;
 pub use pipe::{Connection, PipeError, pipe};
 pub use pool::{
     AsCompleted, Imap, ImapUnordered, JobHandle, MapError, MapOptions, Pool, PoolBuilder,
@@ -137,6 +141,9 @@ pub use pool::{
 pub use process::Process;
 #[doc = include_str!("process_job.md")]
 pub use procession_macros::process_job;
+#[cfg(unix)]
+#[doc = include_str!("process_object.md")]
+pub use procession_macros::process_object;
 pub use queue::{PriorityQueue, Queue, QueueError, QueueIter, Rank};
 pub use relatives::{ProcessInfo, active_children, current_process, parent_process};
 pub use select::{Selectable, select, select_timeout};
@@ -177,6 +184,7 @@ pub mod __private {
 
     pub use bytemuck::{Pod, Zeroable};
     pub use procession_macros::{job, pool_map, spawn};
+    pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     pub use crate::argument::{ByReference, ByValue};
     pub use crate::call::JobCall;
@@ -184,7 +192,13 @@ pub mod __private {
         CodecError, Decoder, Encoder, HeldSlice, HeldValue, Lend, Lent, Portable, fixed_size,
         total_size,
     };
+    #[cfg(unix)]
+    pub use crate::connection::{Listener, ToAddress};
+    pub use crate::error::Error;
     pub use crate::job::{Defaults, Fallible, Initializer, Job, Made, Marked, OfJob};
+    pub type Bytes = Vec<u8>;
+    #[cfg(unix)]
+    pub use crate::object::{Object, Proxy, decode, encode, no_such_method};
     pub use crate::pool::MapOptions;
     pub use crate::shared::Shareable;
     pub use crate::worker::Chunk;

@@ -1,8 +1,8 @@
 //! One of each thing that processes agree by, and every way that such a handle goes.
 
 use procession::{
-    Barrier, BoundedSemaphore, Condition, Error, Once, Pool, Queue, RLock, RwLock, Semaphore,
-    Value, job, pool_map, process_job,
+    Barrier, BoundedSemaphore, Broadcast, Condition, Error, Once, Pool, PriorityQueue, Queue,
+    RLock, RwLock, Semaphore, Value, job, pool_map, process_job,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,8 @@ pub struct Kit {
     barrier: Option<Barrier>,
     lock: RLock,
     table: (RwLock, Once),
+    ranked: PriorityQueue<char, u8>,
+    words: Broadcast<Vec<String>>,
     n_uses: Value<u64>,
     n_first_uses: Value<u64>,
 }
@@ -28,6 +30,8 @@ impl Kit {
             barrier: Some(Barrier::new(1)?),
             lock: RLock::new()?,
             table: (RwLock::new()?, Once::new()?),
+            ranked: PriorityQueue::new()?,
+            words: Broadcast::new(&vec!["sent once".to_owned()])?,
             n_uses: Value::new(0)?,
             n_first_uses: Value::new(0)?,
         })
@@ -49,6 +53,13 @@ impl Kit {
         drop((self.lock.acquire()?, self.lock.acquire()?));
         drop((table.read()?, table.read()?));
         let _alone = table.write()?;
+        self.ranked.put(2, 'b')?;
+        self.ranked.put(1, 'a')?;
+        assert_eq!(
+            (self.ranked.get()?, self.ranked.get()?),
+            ((1, 'a'), (2, 'b'))
+        );
+        assert_eq!(*self.words, ["sent once"]);
         let guard = self.condition.acquire()?;
         // Two steps, which are one under the locks.
         self.n_uses.set(self.n_uses.get() + 1);

@@ -163,6 +163,10 @@ fn a_cancelled_job_is_no_failure_to_wait_for() {
     assert_eq!((waited.done, waited.not_done), (vec![0], vec![1]));
     assert!(handles[1].cancel());
     assert_eq!(wait(&handles, WaitFor::FirstException, None).done, [0, 1]);
+    // It waits on for the other one.
+    let handles = [submit(&pool, FOREVER), submit(&pool, 200)];
+    assert!(handles[0].cancel());
+    assert_eq!(wait(&handles, WaitFor::FirstException, None).done, [0, 1]);
 }
 
 #[test]

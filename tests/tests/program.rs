@@ -99,10 +99,11 @@ fn killed_it_leaves_nobody(what: &str, n_jobs: usize, n_processes: usize) {
         let mut holder = Holder::start(what, n_jobs);
         // A process in the midst of an exec is seen a moment later.
         let deadline = Instant::now() + MOMENTS;
-        while holder.all().len() < n_processes && Instant::now() < deadline {
+        let mut all = holder.all();
+        while all.len() < n_processes && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
+            all = holder.all();
         }
-        let all = holder.all();
         assert_eq!(
             all.len(),
             n_processes,

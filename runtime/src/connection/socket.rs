@@ -13,8 +13,8 @@ use std::time::Duration;
 use std::{fs, process};
 
 use super::address::Address;
-use super::key::random;
 use super::stream::{Deadline, Stream};
+use crate::sys;
 
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -111,11 +111,16 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
-/// Where a file is in the way that a killed listener left behind, it is replaced.
+/// Where a file is in the way that a killed listener left behind, it is replaced. Listeners take turns in a folder: nobody's
+/// new file, at which nobody listens yet, is taken for an abandoned one.
 fn bind_path(path: &Path) -> io::Result<UnixListener> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let _turn = sys::lock_file(fs::File::open(folder.unwrap_or(Path::new(".")))?)?;
     match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
-            remove_abandoned(path)?;
+            fs::remove_file(path)?;
             UnixListener::bind(path)
         }
         bound => bound,
@@ -127,25 +132,9 @@ fn is_abandoned(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     let is_refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
     // Where nobody listens that is told at once; where many wait to be accepted, somebody does.
-    let moment = Deadline::after(Some(Duration::from_millis(1)));
+    let moment = Deadline::after(Some(Duration::from_millis(100)));
     let connected = || Stream::connect(&Address::Unix(path.to_owned()), moment);
     is_socket && connected().is_err_and(is_refused)
-}
-
-/// Another may replace it at the same time: so it is first taken aside, which one of them alone can do, and given back if it
-/// turns out to be the other's new one.
-fn remove_abandoned(path: &Path) -> io::Result<()> {
-    let number = u64::from_le_bytes(random().map_err(io::Error::other)?);
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".{number:x}"));
-    match fs::rename(path, &aside) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        moved => moved?,
-    }
-    if !is_abandoned(Path::new(&aside)) {
-        fs::hard_link(&aside, path)?;
-    }
-    fs::remove_file(&aside)
 }
 
 fn bind_abstract(name: &str) -> io::Result<UnixListener> {

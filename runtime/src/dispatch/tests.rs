@@ -228,12 +228,49 @@ fn a_fault_in_a_task_of_numbers_is_seen() {
     row.progress.done.store(N_ITEMS, Ordering::Release);
     assert!(row.state.finish(task.generation, WorkerIndex(0)));
     desk.take_if_done(&board, task.index);
-    let (_, outcome) = mailbox.take().pop().expect("it is done");
+    let (_, mut outcome) = mailbox.take().pop().expect("it is done");
     assert!(outcome.cost_a_worker());
+    assert_eq!(outcome.take_numbers::<u64>(), None);
     let verdicts = outcome.verdicts::<u64>();
     assert_eq!(verdicts.results.len(), N_ITEMS as usize - 1);
     let failed: Vec<_> = verdicts.failures.iter().map(|(place, _)| *place).collect();
     assert_eq!(failed, [3]);
+}
+
+/// Numbers of which each item has one are taken as bytes, in a buffer that has served before.
+#[test]
+fn a_buffer_that_is_given_back_holds_the_next_results() {
+    let (board, _) = Board::create(LAYOUT).expect("memory for a small board");
+    let (mut desk, mailbox) = (Desk::new(LAYOUT), Arc::new(Mailbox::default()));
+    let buffer = Vec::with_capacity(8 * N_ITEMS as usize);
+    let place = buffer.as_ptr();
+    mailbox.exchange(&mut Vec::new(), &mut vec![buffer]);
+    let task = seat(&board, &mut desk, N_ITEMS, Some(8), &mailbox);
+    let row = board.task(task.index).expect("its own row");
+    assert!(row.state.try_claim(task.generation, WorkerIndex(0)));
+    let room_len = Room::len(N_ITEMS, Some(8), HEAP_LEN);
+    let room = Span::new(LAYOUT.arena().offset, room_len);
+    let room = Room::new(room, N_ITEMS, Some(8));
+    for item in 0..N_ITEMS {
+        let result = u64::from(item) + 7;
+        assert!(board.write(room.cell(item).offset, &result.to_ne_bytes()));
+    }
+    row.progress.done.store(N_ITEMS, Ordering::Release);
+    assert!(row.state.finish(task.generation, WorkerIndex(0)));
+    desk.take_if_done(&board, task.index);
+    let mut arrived = Vec::new();
+    mailbox.exchange(&mut arrived, &mut Vec::new());
+    let (_, mut outcome) = arrived.pop().expect("it is done");
+    assert_eq!(
+        outcome.take_numbers::<u32>(),
+        None,
+        "numbers of another size"
+    );
+    let bytes = outcome.take_numbers::<u64>().expect("it is whole");
+    assert_eq!(bytes.as_ptr(), place);
+    let mut numbers = vec![6_u64];
+    assert!(crate::codec::append_numbers(&bytes, &mut numbers));
+    assert!(numbers.into_iter().eq(6..7 + u64::from(N_ITEMS)));
 }
 
 /// A worker killed in its sleep leaves its bit set; its successor may take a task before it ever sleeps.

@@ -7,7 +7,7 @@ use std::any::{Any, type_name};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::builder::SentJob;
+use super::hooks::SentJob;
 use crate::argument::ByValue;
 use crate::board::{Ordering, TIME_UP, WorkerRecord};
 use crate::dispatch::Dispatch;

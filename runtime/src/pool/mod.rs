@@ -10,6 +10,7 @@ mod finalizer;
 mod fork_map;
 mod future;
 mod handle;
+mod hooks;
 mod imap;
 mod limits;
 mod map;

@@ -121,6 +121,19 @@ mod tests {
     }
 
     #[test]
+    fn room_is_made_for_what_is_promised_within_reason() {
+        assert_eq!(
+            Source::new(0..5_000_000_u32)
+                .vec_for_each::<u8>()
+                .capacity(),
+            5_000_000
+        );
+        assert_eq!(Source::new([0; 7].iter()).vec_for_each::<()>().len(), 0);
+        let promised_too_much = Source::new(std::iter::repeat(0)).vec_for_each::<[u8; 4096]>();
+        assert!(promised_too_much.capacity() <= 1 << 18);
+    }
+
+    #[test]
     fn an_iterator_is_neither_believed_nor_asked_after_its_end() {
         let mut items = Source::new(Liar { next: 0, n_ends: 0 });
         let mut pulled = Vec::new();

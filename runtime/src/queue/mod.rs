@@ -1,6 +1,6 @@
 //! `Queue`: messages between processes.
 //!
-//! Responsible for the face: values to messages and back. Waiting is in [`patience`]; what lies in memory, and what
+//! Responsible for the face. Values become messages and back in [`letter`]; waiting is in [`patience`]; what lies in memory, and what
 //! happens when a process dies, in [`ring`], on which [`layout`], [`bytes`] and [`memory`] bear; who has got what, in
 //! [`takers`] and [`tasks`].
 //!
@@ -11,9 +11,11 @@ mod bytes;
 mod error;
 #[cfg(all(any(test, fuzzing), target_os = "linux", not(procession_unsupported)))]
 pub(crate) mod fuzzing;
+mod handle;
 mod iter;
 mod join;
 mod layout;
+mod letter;
 mod memory;
 mod message;
 mod patience;
@@ -25,25 +27,20 @@ mod tasks;
 #[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 mod tests;
 
-use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::time::Duration;
-
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use error::QueueError;
 pub use iter::QueueIter;
+use letter::{decode, send};
 use message::Message;
 use patience::{Awaited, Patience};
 pub use priority::{PriorityQueue, Rank};
 use ring::Ring;
 
 use crate::argument::ByValue;
-use crate::codec::{Decoder, Encoder};
 use crate::error::Error;
-use crate::shared::{Block, Label, travel};
+use crate::shared::Label;
 use crate::sync::Notice;
 
 /// A first-in, first-out queue of messages, for any number of processes and threads.
@@ -314,38 +311,6 @@ impl<T: ByValue> Queue<T> {
     }
 }
 
-/// Has a message put as bytes into a block, and those things sent along whose names it holds.
-#[inline]
-fn send<T: ByValue>(
-    message: T,
-    block: &Block,
-    put: impl FnOnce(&Encoder<'_>) -> Result<Option<()>, QueueError>,
-) -> Result<(), QueueError> {
-    let mut encoder = Encoder::with_buffer(buffer::lend()).giving(block.id());
-    T::encode(&message, &mut encoder).inspect_err(|_| encoder.recall_passengers())?;
-    if !encoder.passengers().is_empty() {
-        block.note_names();
-    }
-    let put = put(&encoder);
-    if !matches!(put, Ok(Some(()))) {
-        encoder.recall_passengers();
-        return put.and(Err(QueueError::Full));
-    }
-    let passengers = encoder.take_passengers();
-    buffer::give_back(encoder.into_buffer());
-    drop(message);
-    passengers.into_iter().for_each(|it| it.depart());
-    Ok(())
-}
-
-#[inline]
-fn decode<T: ByValue>(bytes: &[u8]) -> Result<T, QueueError> {
-    let mut decoder = Decoder::new(bytes);
-    let message = T::decode(&mut decoder)?;
-    decoder.finish()?;
-    Ok(message)
-}
-
 impl<T> Queue<T> {
     fn label() -> Label {
         Label::of::<Self>()
@@ -412,56 +377,5 @@ impl<T> Queue<T> {
     /// ```
     pub fn is_closed(&self) -> bool {
         self.ring.is_closed()
-    }
-}
-
-/// With the last handle of all, handles in messages that nobody has got are let go.
-impl<T> Drop for Queue<T> {
-    fn drop(&mut self) {
-        let block = self.ring.block();
-        if !block.keeps_names_alone() {
-            return;
-        }
-        let at_once = Some(std::time::Instant::now());
-        let mut message = Message::default();
-        // An error is the end of a queue that was closed.
-        while let Ok(true) = self.ring.take(&mut message, at_once) {
-            travel::recall_unread(block.id(), &message);
-        }
-    }
-}
-
-impl<T> Clone for Queue<T> {
-    fn clone(&self) -> Self {
-        Self {
-            ring: self.ring.clone(),
-            messages: PhantomData,
-        }
-    }
-}
-
-impl<T> fmt::Debug for Queue<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue")
-            .field("len", &self.len())
-            .field("is_closed", &self.is_closed())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Means something only on the way to a job, from one, or in a queue.
-impl<T> Serialize for Queue<T> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        travel::serialize(self.ring.block(), to)
-    }
-}
-
-impl<'de, T> Deserialize<'de> for Queue<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let block: Arc<_> = travel::deserialize(Self::label(), from)?;
-        Ok(Self {
-            ring: Ring::of(block).map_err(D::Error::custom)?,
-            messages: PhantomData,
-        })
     }
 }

@@ -27,9 +27,10 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::claim::{Claim, Crossing};
+use super::claim::{Claim, Crossing, Standing};
 use super::division::Division;
 use super::layout::{self, Elements, Found, Named};
+use super::sole::has_others;
 use super::{Array, Shareable};
 use crate::codec::beside;
 use crate::error::Error;
@@ -120,7 +121,16 @@ impl<T: Shareable> ArrayChunk<T> {
 
     /// Of two chunks: whether nobody has the other one, nor can have it by a name that is on its way.
     pub(crate) fn is_other_lost(&self) -> bool {
-        self.is_ours() && self.claim.division.is_lost(1 - self.claim.index.min(1))
+        let division = &self.claim.division;
+        let other = division.entry(1 - self.claim.index.min(1));
+        let word = other.word();
+        self.is_ours()
+            && match word.standing {
+                Standing::Dropped => true,
+                Standing::Held | Standing::Kept => other.is_orphaned(word),
+                // If it has changed hands meanwhile, not all was seen of the same moment.
+                Standing::Free => !has_others(&division.words) && other.word() == word,
+            }
     }
 
     /// Drops it; whether nobody has it then: not where it was sent, or belongs to another process.

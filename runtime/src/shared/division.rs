@@ -22,7 +22,6 @@ use std::time::{Duration, Instant};
 use super::block::Block;
 use super::claim::{Claim, ENTRY_LEN, Entry, Standing, Word};
 use super::layout::{self, State};
-use super::sole::has_others;
 use crate::board::{AtomicU64, Ordering};
 use crate::error::Error;
 use crate::shared::Label;
@@ -117,17 +116,6 @@ impl Division {
 
     fn notice(&self) -> &Notice {
         self.words.words(NOTICE)
-    }
-
-    /// Whether nobody has a chunk, nor can have it by a name that is on its way; for who has the one handle in this process.
-    pub(super) fn is_lost(&self, index: usize) -> bool {
-        let word = self.word(index);
-        match word.standing {
-            Standing::Dropped => true,
-            Standing::Held | Standing::Kept => self.entry(index).is_orphaned(word),
-            // If it has changed hands meanwhile, not all was seen of the same moment.
-            Standing::Free => !has_others(&self.words) && self.word(index) == word,
-        }
     }
 
     fn word(&self, index: usize) -> Word {

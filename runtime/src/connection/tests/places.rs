@@ -105,6 +105,7 @@ fn of_many_that_replace_a_stale_file_at_once_one_listens_there() {
         });
         assert_eq!(bound.len(), 1);
         serves(&bound[0]);
+        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
     }
 }
 

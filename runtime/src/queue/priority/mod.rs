@@ -3,6 +3,7 @@
 //! Responsible for the face. Where messages lie, and what a death leaves, is in [`store`]; how priorities are told apart without
 //! code of the user's, in [`rank`].
 
+mod order;
 mod rank;
 mod store;
 #[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
@@ -21,9 +22,10 @@ use store::Store;
 
 use super::error::QueueError;
 use super::layout::Held;
+use super::letter::{decode, send};
 use super::message::Message;
 use super::patience::{Awaited, Patience};
-use super::{decode, send};
+
 use crate::argument::ByValue;
 use crate::error::Error;
 use crate::shared::{Label, travel};

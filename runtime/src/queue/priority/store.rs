@@ -74,11 +74,11 @@ unsafe impl Words for Shared {}
 /// In front of a cell's part of a message.
 #[repr(C)]
 #[derive(Debug)]
-struct Cell {
+pub(super) struct Cell {
     /// 0, or that a message begins here, which is then one byte shorter than this.
     mark: AtomicU64,
-    rank: AtomicU64,
-    turn: AtomicU64,
+    pub(super) rank: AtomicU64,
+    pub(super) turn: AtomicU64,
     /// One more than the next one's number; 0 after the last.
     next: AtomicU32,
     _unused: AtomicU32,
@@ -91,9 +91,9 @@ unsafe impl Words for Cell {}
 /// The memory of a priority queue as this process has it.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
-    block: Arc<Block>,
+    pub(super) block: Arc<Block>,
     /// How many cells there can be.
-    n_cells: u32,
+    pub(super) n_cells: u32,
     bound: u32,
 }
 
@@ -327,53 +327,6 @@ impl Store {
             .ok_or_else(|| self.give_up())
     }
 
-    /// The last of the order finds its place.
-    fn rise(&self, mut place: u32) {
-        while place > 0 {
-            let above = (place - 1) / 2;
-            if !self.goes_before(place, above) {
-                return;
-            }
-            self.swap(place, above);
-            place = above;
-        }
-    }
-
-    /// So does one of the first `n`.
-    fn sink(&self, mut place: u32, n: u32) {
-        loop {
-            let left = place.saturating_mul(2).saturating_add(1);
-            let below = (left..n).take(2);
-            let Some(first) = below.reduce(|one, other| match self.goes_before(other, one) {
-                true => other,
-                false => one,
-            }) else {
-                return;
-            };
-            if !self.goes_before(first, place) {
-                return;
-            }
-            self.swap(first, place);
-            place = first;
-        }
-    }
-
-    fn goes_before(&self, one: u32, other: u32) -> bool {
-        let key = |place: u32| {
-            // Where the order is damaged, whoever gets to it there finds out.
-            let cell = self.checked(self.order(place).load(Relaxed))?;
-            Some((cell.rank.load(Relaxed), cell.turn.load(Relaxed)))
-        };
-        key(one) < key(other)
-    }
-
-    fn swap(&self, one: u32, other: u32) {
-        let (one, other) = (self.order(one), self.order(other));
-        let before = one.load(Relaxed);
-        one.store(other.load(Relaxed), Relaxed);
-        other.store(before, Relaxed);
-    }
-
     /// Makes order and free chain anew, of the marks. For who finds the lock left by one who has died; if he dies too, the
     /// next does it again.
     #[cold]
@@ -458,7 +411,7 @@ impl Store {
     }
 
     /// The cell with this number, if it was ever used.
-    fn checked(&self, cell: u32) -> Option<&Cell> {
+    pub(super) fn checked(&self, cell: u32) -> Option<&Cell> {
         (cell < self.n_fresh()).then(|| self.cell(cell))
     }
 
@@ -473,12 +426,8 @@ impl Store {
     fn payload_at(&self, cell: u32) -> usize {
         self.cell_at(cell) + size_of::<Cell>()
     }
-
-    fn order(&self, place: u32) -> &AtomicU32 {
-        self.block.words(order_at(place.min(self.n_cells - 1)))
-    }
 }
 
-fn order_at(place: u32) -> usize {
+pub(super) fn order_at(place: u32) -> usize {
     ORDER + place as usize * size_of::<u32>()
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod errno;
 pub(crate) mod fd;
+pub(crate) mod file_lock;
 
 pub(crate) mod huge_pages;
 pub(crate) mod memory;

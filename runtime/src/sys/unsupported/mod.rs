@@ -209,6 +209,16 @@ pub(crate) mod poll {
     }
 }
 
+pub(crate) mod file_lock {
+    use std::fs::File;
+    use std::io;
+
+    /// Without turns: two that replace a stale file in the same moment may both believe to have it.
+    pub(crate) fn lock_file(file: File) -> io::Result<File> {
+        Ok(file)
+    }
+}
+
 pub(crate) mod random {
     use std::fs::File;
     use std::io::{self, Read};
