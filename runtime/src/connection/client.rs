@@ -1,12 +1,12 @@
 //! The end that goes to a listener.
 
-use super::address::ToAddress;
+use super::address::{Address, ToAddress};
 use super::error::ConnectionError;
 use super::handshake::{Handshake, Role};
 use super::key::Key;
 use super::link::Connection;
 use super::options::Options;
-use super::stream::{Deadline, Stream, ended_in_handshake, in_handshake};
+use super::stream::{Deadline, Stream, ended_in_handshake, in_handshake, is_timeout};
 use super::terms::Terms;
 use crate::error::Error;
 
@@ -74,8 +74,8 @@ impl Client {
             Key::new(key).map_err(refused)?,
         );
         let deadline = Deadline::after(Some(options.time_for_listener()));
-        let stream = Stream::connect(&address, deadline)
-            .map_err(|error| ConnectionError::system(&format!("connect to {address}"), &error))?;
+        let stream =
+            Stream::connect(&address, deadline).map_err(|error| not_connected(&address, &error))?;
         let ours = Terms::of::<S, R>(options.message_limit());
         let theirs = shake_hands(&stream, &key, &ours, deadline)?;
         Ok(Connection::new(stream, &ours, &theirs))
@@ -107,6 +107,13 @@ fn shake_hands(
             return sent.map(|()| theirs).map_err(|error| in_handshake(&error));
         }
         sent = sent.and_then(|()| send(&step.reply));
+    }
+}
+
+fn not_connected(address: &Address, error: &std::io::Error) -> ConnectionError {
+    match is_timeout(error) {
+        true => ConnectionError::TimedOut,
+        false => ConnectionError::system(&format!("connect to {address}"), error),
     }
 }
 

@@ -1,10 +1,10 @@
 //! A connection that is made: messages in both directions.
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
+use std::{fmt, process};
 
 use super::error::ConnectionError;
 use super::reader::Reader;
@@ -17,7 +17,8 @@ use crate::codec::{CodecError, Decoder, beside};
 /// One end of a connection to another program: sends messages of type `S`, receives messages of type `R`.
 ///
 /// From [`Listener::accept`](super::Listener::accept) or [`Client::connect`](super::Client::connect). It may be used by several
-/// threads at once: one can send while another receives. Dropped, it is closed; what was [fed](Self::feed) and not flushed
+/// threads at once: one can send while another receives. Those that receive take turns, and so do those that send; no
+/// time limit ends the wait for one's turn. Dropped by the process that made it, it is closed; what was [fed](Self::feed) and not flushed
 /// goes as far as the other end takes it without a wait.
 ///
 /// ```
@@ -41,6 +42,8 @@ pub struct Connection<S, R> {
     reader: Mutex<Reader>,
     writer: Mutex<Writer>,
     timeouts: Mutex<Timeouts>,
+    /// The process that made it, and not a fork with a copy.
+    maker: u32,
     types: PhantomData<fn(S) -> R>,
 }
 
@@ -57,6 +60,7 @@ impl<S, R> Connection<S, R> {
             reader: Mutex::new(Reader::new(ours.message_limit)),
             writer: Mutex::new(Writer::new(theirs.message_limit)),
             timeouts: Mutex::default(),
+            maker: process::id(),
             types: PhantomData,
         }
     }
@@ -138,10 +142,9 @@ impl<S, R> Connection<S, R> {
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn poll(&self, timeout: Duration) -> Result<bool, ConnectionError> {
-        self.flush_before_a_wait()?;
-        // A socket's time limit has a grain, so that one look is always taken.
-        let timeout = timeout.max(Duration::from_micros(50));
-        let waited = own(&self.reader).wait(&self.stream, Deadline::after(Some(timeout)));
+        let deadline = Deadline::after(Some(timeout));
+        self.flush_before_a_wait(deadline)?;
+        let waited = own(&self.reader).wait(&self.stream, deadline);
         Ok(waited != Err(ConnectionError::TimedOut))
     }
 
@@ -154,8 +157,8 @@ impl<S, R> Connection<S, R> {
     }
 
     /// The other end may answer only what it has got. What is wrong with the sending half is told once, here or by a send:
-    /// messages can still come.
-    fn flush_before_a_wait(&self) -> Result<(), ConnectionError> {
+    /// messages can still come. So they can where the time for the wait is over first, and the rest is left to the next call.
+    fn flush_before_a_wait(&self, deadline: Deadline) -> Result<(), ConnectionError> {
         let mut writer = match self.writer.try_lock() {
             Ok(writer) => writer,
             Err(TryLockError::Poisoned(writer)) => writer.into_inner(),
@@ -165,9 +168,10 @@ impl<S, R> Connection<S, R> {
         if writer.has_failed() {
             return Ok(());
         }
-        match writer.flush(&self.stream, self.write_deadline()) {
+        match writer.flush_some(&self.stream, self.write_deadline().earlier(deadline)) {
             // There may be messages from before.
             Err(ConnectionError::Closed) => Ok(()),
+            Err(ConnectionError::TimedOut) if deadline.has_passed() => Ok(()),
             flushed => flushed,
         }
     }
@@ -246,8 +250,9 @@ impl<S, R: ByValue> Connection<S, R> {
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn recv(&self) -> Result<R, ConnectionError> {
-        self.flush_before_a_wait()?;
-        self.recv_until(self.read_deadline())
+        let deadline = self.read_deadline();
+        self.flush_before_a_wait(deadline)?;
+        self.recv_until(deadline)
     }
 
     /// As [`recv`](Self::recv), waiting for `timeout` at the longest; `None`: nothing has come.
@@ -267,8 +272,9 @@ impl<S, R: ByValue> Connection<S, R> {
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Option<R>, ConnectionError> {
-        self.flush_before_a_wait()?;
-        match self.recv_until(Deadline::after(Some(timeout))) {
+        let deadline = Deadline::after(Some(timeout));
+        self.flush_before_a_wait(deadline)?;
+        match self.recv_until(deadline) {
             Err(ConnectionError::TimedOut) => Ok(None),
             received => received.map(Some),
         }
@@ -289,10 +295,16 @@ impl<S, R: ByValue> Connection<S, R> {
 
 impl<S, R> Drop for Connection<S, R> {
     fn drop(&mut self) {
+        // What a fork has is a copy: what was fed goes once, and the socket is one.
+        if self.maker != process::id() {
+            return;
+        }
         // Without a wait: who wants to be sure flushes.
         if self.stream.set_nonblocking(true).is_ok() {
             let _ = own(&self.writer).flush(&self.stream, Deadline::NEVER);
         }
+        // Also where forks have copies.
+        self.stream.shut_down();
     }
 }
 

@@ -192,7 +192,8 @@ impl Listener {
         }
     }
 
-    /// As [`accept`](Self::accept), waiting for `timeout` at the longest; `None`: nobody came.
+    /// As [`accept`](Self::accept), waiting for `timeout` at the longest, or until another thread's turn is over; `None`:
+    /// nobody came.
     ///
     /// # Errors
     ///
@@ -251,9 +252,12 @@ impl Listener {
             if ready.is_ready(door) {
                 self.let_in(guests)?;
             }
-            self.send_away_the_slow(guests);
-            if !is_first_look && deadline.has_passed() {
-                return Ok(None);
+            // After a first look what has come in time may lie there still.
+            if !is_first_look {
+                self.send_away_the_slow(guests);
+                if deadline.has_passed() {
+                    return Ok(None);
+                }
             }
             is_first_look = false;
         }

@@ -91,22 +91,25 @@ impl Reader {
         Ok(len)
     }
 
-    /// Reads until `n` bytes are there, and whatever else has come.
+    /// Reads until `n` bytes are there, and whatever else has come; once also where the time is over.
     fn fill(
         &mut self,
         n: usize,
         stream: &Stream,
         deadline: Deadline,
     ) -> Result<(), ConnectionError> {
+        let mut left = Ok(deadline.left_or_a_look());
         while self.filled.len() < n {
             self.make_room(n)?;
-            match stream.read_until(&mut self.buffer[self.filled.end..], deadline) {
+            let room = &mut self.buffer[self.filled.end..];
+            match left.and_then(|left| stream.read_within(room, left)) {
                 Ok(0) => return Err(self.end()),
                 Ok(n_read) => self.filled.end += n_read,
                 Err(error) if is_timeout(&error) => return Err(ConnectionError::TimedOut),
                 Err(error) if is_end(&error) => return Err(self.end()),
                 Err(error) => return Err(ConnectionError::system("receive a message", &error)),
             }
+            left = deadline.left();
         }
         Ok(())
     }

@@ -7,12 +7,13 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, process};
 
 use super::address::Address;
-use super::stream::Stream;
+use super::stream::{Deadline, Stream};
 use crate::sys;
 
 #[derive(Debug)]
@@ -130,15 +131,12 @@ fn bind_path(path: &Path) -> io::Result<UnixListener> {
 fn is_abandoned(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     let is_refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    is_socket && UnixStream::connect(path).is_err_and(is_refused)
+    // Where nobody listens that is told at once; where many wait to be accepted, somebody does.
+    let moment = Deadline::after(Some(Duration::from_millis(100)));
+    let connected = || Stream::connect(&Address::Unix(path.to_owned()), moment);
+    is_socket && connected().is_err_and(is_refused)
 }
 
-#[cfg(target_os = "linux")]
 fn bind_abstract(name: &str) -> io::Result<UnixListener> {
     UnixListener::bind_addr(&super::stream::abstract_address(name)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn bind_abstract(_name: &str) -> io::Result<UnixListener> {
-    Err(io::ErrorKind::Unsupported.into())
 }

@@ -5,11 +5,12 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::time::{Duration, Instant};
 
 use super::address::Address;
 use super::error::ConnectionError;
+use crate::sys;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -31,8 +32,8 @@ macro_rules! either {
 impl Stream {
     pub(super) fn connect(address: &Address, deadline: Deadline) -> io::Result<Self> {
         match address {
-            Address::Unix(path) => UnixStream::connect(path).map(Self::Unix),
-            Address::Abstract(name) => connect_abstract(name).map(Self::Unix),
+            Address::Unix(path) => connect_unix(&SocketAddr::from_pathname(path)?, deadline),
+            Address::Abstract(name) => connect_unix(&abstract_address(name)?, deadline),
             Address::Tcp(address) => match deadline.left()? {
                 Some(left) => TcpStream::connect_timeout(address, left),
                 None => TcpStream::connect(address),
@@ -58,13 +59,22 @@ impl Stream {
 
     /// As [`read`](Self::read), waiting until `deadline` at the longest.
     pub(super) fn read_until(&self, bytes: &mut [u8], deadline: Deadline) -> io::Result<usize> {
-        if let Some(left) = deadline.left()? {
-            either!(self, socket => socket.set_read_timeout(Some(left)))?;
-            let read = self.read(bytes);
-            either!(self, socket => socket.set_read_timeout(None))?;
-            return read;
+        self.read_within(bytes, deadline.left()?)
+    }
+
+    /// As [`read`](Self::read), waiting for `timeout` at the longest, which is more than nought.
+    pub(super) fn read_within(
+        &self,
+        bytes: &mut [u8],
+        timeout: Option<Duration>,
+    ) -> io::Result<usize> {
+        if timeout.is_none() {
+            return self.read(bytes);
         }
-        self.read(bytes)
+        either!(self, socket => socket.set_read_timeout(timeout))?;
+        let read = self.read(bytes);
+        either!(self, socket => socket.set_read_timeout(None))?;
+        read
     }
 
     /// Writes some of the bytes, at least one.
@@ -80,19 +90,27 @@ impl Stream {
     ) -> io::Result<()> {
         IoSlice::advance_slices(&mut pieces, 0);
         while !pieces.is_empty() {
-            let left = deadline.left()?;
-            if left.is_some() {
-                either!(self, socket => socket.set_write_timeout(left))?;
-            }
-            let written = again_after_signals(
-                || either!(self, socket => (&mut &*socket).write_vectored(pieces)),
-            );
-            if left.is_some() {
-                either!(self, socket => socket.set_write_timeout(None))?;
-            }
-            IoSlice::advance_slices(&mut pieces, written?);
+            let written = self.write_within(pieces, deadline.left()?)?;
+            IoSlice::advance_slices(&mut pieces, written);
         }
         Ok(())
+    }
+
+    /// Writes some of the pieces, waiting for `timeout` at the longest, which is more than nought.
+    pub(super) fn write_within(
+        &self,
+        pieces: &[IoSlice<'_>],
+        timeout: Option<Duration>,
+    ) -> io::Result<usize> {
+        if timeout.is_some() {
+            either!(self, socket => socket.set_write_timeout(timeout))?;
+        }
+        let written =
+            again_after_signals(|| either!(self, socket => (&mut &*socket).write_vectored(pieces)));
+        if timeout.is_some() {
+            either!(self, socket => socket.set_write_timeout(None))?;
+        }
+        written
     }
 
     /// Tells the other end that this one is over, in both directions.
@@ -108,20 +126,23 @@ impl AsFd for Stream {
     }
 }
 
-#[cfg(target_os = "linux")]
-fn connect_abstract(name: &str) -> io::Result<UnixStream> {
-    UnixStream::connect_addr(&abstract_address(name)?)
+fn connect_unix(address: &SocketAddr, deadline: Deadline) -> io::Result<Stream> {
+    let connected = again_after_signals(|| match deadline.left()? {
+        Some(left) => sys::connect_unix(address, left),
+        None => UnixStream::connect_addr(address),
+    });
+    connected.map(Stream::Unix)
 }
 
 #[cfg(target_os = "linux")]
-pub(super) fn abstract_address(name: &str) -> io::Result<std::os::unix::net::SocketAddr> {
+pub(super) fn abstract_address(name: &str) -> io::Result<SocketAddr> {
     use std::os::linux::net::SocketAddrExt;
 
-    std::os::unix::net::SocketAddr::from_abstract_name(name)
+    SocketAddr::from_abstract_name(name)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn connect_abstract(_name: &str) -> io::Result<UnixStream> {
+pub(super) fn abstract_address(_name: &str) -> io::Result<SocketAddr> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -167,6 +188,9 @@ pub(super) fn ended_in_handshake() -> ConnectionError {
     ConnectionError::protocol("the other end closed the connection before the handshake was over")
 }
 
+/// A socket takes nought for no limit, and has no finer grain than this.
+const GRAIN: Duration = Duration::from_micros(1);
+
 /// The moment until which something may take; none: without end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline(Option<Instant>);
@@ -185,14 +209,15 @@ impl Deadline {
     ///
     /// None is, of kind `TimedOut`.
     pub(super) fn left(self) -> io::Result<Option<Duration>> {
-        let Some(at) = self.0 else { return Ok(None) };
-        let left = at.saturating_duration_since(Instant::now());
-        // A socket takes nought for no limit, and has no finer grain than this.
-        const GRAIN: Duration = Duration::from_micros(1);
-        if left < GRAIN {
-            return Err(io::ErrorKind::TimedOut.into());
+        match self.wait() {
+            Some(left) if left < GRAIN => Err(io::ErrorKind::TimedOut.into()),
+            left => Ok(left),
         }
-        Ok(Some(left))
+    }
+
+    /// The time that is left, or the least for one look where none is.
+    pub(super) fn left_or_a_look(self) -> Option<Duration> {
+        self.wait().map(|left| left.max(GRAIN))
     }
 
     pub(super) fn has_passed(self) -> bool {

@@ -3,7 +3,7 @@
 //! Invariants: a frame goes whole, or this half is over; a message that cannot be encoded, or is larger than the other end
 //! takes, leaves nothing in the stream.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::mem;
 
 use super::error::ConnectionError;
@@ -102,6 +102,33 @@ impl Writer {
         written
     }
 
+    /// Sends of what was fed as much as the other end takes in time, with one attempt at least. The rest stays to be sent.
+    pub(super) fn flush_some(
+        &mut self,
+        stream: &Stream,
+        deadline: Deadline,
+    ) -> Result<(), ConnectionError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let (mut n_sent, mut left) = (0, Ok(deadline.left_or_a_look()));
+        let flushed = loop {
+            let rest = &self.pending[n_sent..];
+            if rest.is_empty() {
+                break Ok(());
+            }
+            match left.and_then(|left| stream.write_within(&[IoSlice::new(rest)], left)) {
+                Ok(n) => n_sent += n,
+                Err(error) => break Err(in_sending(&error)),
+            }
+            left = deadline.left();
+        };
+        self.pending.drain(..n_sent);
+        let failure = flushed.clone().err();
+        self.failed = failure.filter(|error| *error != ConnectionError::TimedOut);
+        flushed
+    }
+
     fn write(
         &mut self,
         pieces: &mut [IoSlice<'_>],
@@ -111,17 +138,21 @@ impl Writer {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        let written = stream.write_all_until(pieces, deadline).map_err(|error| {
-            if is_timeout(&error) {
-                ConnectionError::TimedOut
-            } else if is_end(&error) {
-                ConnectionError::Closed
-            } else {
-                ConnectionError::system("send a message", &error)
-            }
-        });
+        let written = stream.write_all_until(pieces, deadline);
+        let written = written.map_err(|error| in_sending(&error));
         // Nobody knows how much of a frame has gone.
         self.failed = written.clone().err();
         written
+    }
+}
+
+/// What an error of a write means.
+fn in_sending(error: &io::Error) -> ConnectionError {
+    if is_timeout(error) {
+        ConnectionError::TimedOut
+    } else if is_end(error) {
+        ConnectionError::Closed
+    } else {
+        ConnectionError::system("send a message", error)
     }
 }

@@ -104,6 +104,26 @@ fn an_end_in_a_message_lives_until_nobody_can_receive_it() {
     });
 }
 
+/// Between two looks, at the name on its way and at who has it, it may have arrived.
+#[test]
+fn an_end_that_goes_from_hand_to_hand_is_never_taken_for_gone() {
+    watched(|| {
+        let (ours, theirs) = ends();
+        let post = Queue::new().unwrap();
+        post.put(theirs).unwrap();
+        std::thread::scope(|scope| {
+            let hands = scope.spawn(|| (0..5000).try_for_each(|_| post.put(post.get()?)));
+            while !hands.is_finished() {
+                ours.look_after_other();
+            }
+            hands.join().unwrap().unwrap();
+        });
+        let theirs = post.get().unwrap();
+        ours.send(1).unwrap();
+        assert_eq!(theirs.recv(), Ok(1));
+    });
+}
+
 #[test]
 fn an_end_that_could_not_be_sent_is_gone() {
     watched(|| {

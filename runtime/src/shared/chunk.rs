@@ -128,7 +128,8 @@ impl<T: Shareable> ArrayChunk<T> {
             && match word.standing {
                 Standing::Dropped => true,
                 Standing::Held | Standing::Kept => other.is_orphaned(word),
-                Standing::Free => !has_others(&division.words),
+                // If it has changed hands meanwhile, not all was seen of the same moment.
+                Standing::Free => !has_others(&division.words) && other.word() == word,
             }
     }
 

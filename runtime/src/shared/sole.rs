@@ -57,7 +57,8 @@ fn who_holds(lock: &RawLock, why: NotAcquired) -> String {
 /// Whether a block is known to anybody beside the caller, who has one reference to it: in this process, in another, or by a
 /// name that is on its way.
 pub(super) fn has_others(block: &Arc<Block>) -> bool {
-    who_else_has(block).is_some()
+    // The names first: one that is read between two looks has a holder before it is no name any more.
+    block.is_in_transit() || who_else_has(block).is_some()
 }
 
 /// Who keeps the caller from being alone with an array of which it has one reference.

@@ -44,4 +44,6 @@ pub(crate) use random::fill_random;
 pub(crate) use socket::Channel;
 pub(crate) use start::{Launched, Seat, StartError, image};
 pub(crate) use stdio::flush_stdio;
+#[cfg(unix)]
+pub(crate) use unix_stream::connect_unix;
 pub(crate) use usage::{Rlimit, private_memory, resident_anonymous};

@@ -1,5 +1,8 @@
 //! Messages between two honest ends.
 
+use std::io::Read;
+use std::os::fd::AsFd;
+
 use serde::{Deserialize, Serialize};
 
 use super::*;
@@ -82,6 +85,75 @@ fn what_is_fed_goes_with_a_flush_and_before_a_wait_for_an_answer() {
     drop(here);
     assert_eq!(there.recv(), Ok(5));
     assert_eq!(there.recv(), Err(ConnectionError::Closed));
+}
+
+#[test]
+fn a_look_without_a_wait_takes_what_has_come() {
+    let (here, there) = pair::<u64, u64>();
+    there.send(5).unwrap();
+    let looks = (0..1000).map(|_| {
+        thread::sleep(Duration::from_millis(1));
+        here.recv_timeout(Duration::ZERO).unwrap()
+    });
+    assert_eq!(looks.flatten().next(), Some(5));
+}
+
+/// It has fed more than lies on the way, and nobody reads.
+#[test]
+fn what_was_fed_and_is_not_taken_neither_stretches_a_wait_nor_is_lost() {
+    let (here, there) = pair::<Vec<u8>, u64>();
+    let [mut out, mut into] =
+        [here.as_fd(), there.as_fd()].map(|fd| TcpStream::from(fd.try_clone_to_owned().unwrap()));
+    out.set_nonblocking(true).unwrap();
+    let filled: u64 = std::iter::from_fn(|| out.write(&[0; 1000]).ok())
+        .map(|n| n as u64)
+        .sum();
+    out.set_nonblocking(false).unwrap();
+    here.feed(&vec![7; 1000]).unwrap();
+    let moment = Duration::from_millis(20);
+    assert_eq!(here.recv_timeout(moment), Ok(None));
+    assert_eq!(here.poll(moment), Ok(false));
+    there.send(9).unwrap();
+    assert_eq!(here.recv_timeout(PATIENCE), Ok(Some(9)));
+    thread::scope(|scope| {
+        scope.spawn(|| here.send(vec![8; 10]).unwrap());
+        std::io::copy(&mut (&mut into).take(filled), &mut std::io::sink()).unwrap();
+        assert_eq!(there.recv(), Ok(vec![7; 1000]));
+        assert_eq!(there.recv(), Ok(vec![8; 10]));
+    });
+}
+
+#[test]
+#[cfg(all(target_os = "linux", not(procession_unsupported)))]
+fn a_fork_that_drops_its_copy_sends_nothing_and_ends_nothing() {
+    let (here, there) = pair::<u64, u64>();
+    here.feed(&1).unwrap();
+    let here = std::cell::Cell::new(Some(here));
+    crate::sys::testing::in_child(|| drop(here.take())).succeeds();
+    let here = here.take().unwrap();
+    assert_eq!(there.recv_timeout(Duration::from_millis(20)), Ok(None));
+    here.send(2).unwrap();
+    assert_eq!((there.recv(), there.recv()), (Ok(1), Ok(2)));
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| here.recv());
+        thread::sleep(Duration::from_millis(20));
+        there.send(3).unwrap();
+        assert_eq!(waits.join().unwrap(), Ok(3));
+    });
+}
+
+#[test]
+#[cfg(all(target_os = "linux", not(procession_unsupported)))]
+fn an_end_that_is_dropped_is_gone_whatever_forks_have_copies() {
+    let (here, there) = pair::<u64, u64>();
+    let fork = crate::sys::testing::in_child(|| thread::sleep(PATIENCE));
+    here.feed(&1).unwrap();
+    drop(here);
+    // The fork is there for longer.
+    let wait = PATIENCE / 2;
+    assert_eq!(there.recv_timeout(wait), Ok(Some(1)));
+    assert_eq!(there.recv_timeout(wait), Err(ConnectionError::Closed));
+    fork.kill();
 }
 
 #[test]
@@ -218,8 +290,7 @@ fn values_of_version_1_have_these_bytes() {
 
 /// The bytes that are sent for a message.
 fn frame_of<T: crate::argument::ByValue + Send>(message: T) -> Vec<u8> {
-    use std::io::Read;
-    use std::os::fd::{AsFd, OwnedFd};
+    use std::os::fd::OwnedFd;
 
     let (here, there) = pair::<T, ()>();
     here.send(message).unwrap();

@@ -4,6 +4,9 @@ use std::io::Read;
 
 use proptest::prelude::*;
 
+use super::super::handshake::{Handshake, Role};
+use super::super::key::Key;
+use super::super::terms::Terms;
 use super::*;
 
 #[test]
@@ -56,6 +59,29 @@ fn a_trickling_client_has_one_time_for_all_its_bytes() {
         assert!(heard.len() <= 49, "{heard:?}");
     });
     serves(&listener);
+}
+
+/// Its bytes have come while the listener's program did something else.
+#[test]
+fn a_client_that_was_in_time_is_let_in_by_a_listener_that_was_not() {
+    let limit = Duration::from_millis(30);
+    let options = Options::new().handshake_timeout(limit);
+    let listener = Listener::bind_with("tcp:127.0.0.1:0", KEY, &options).unwrap();
+    let mut client = raw(&listener);
+    let mut hello = [0; 48];
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let nobody = listener.accept_timeout::<u64, u64>(Duration::ZERO);
+    assert!(nobody.unwrap().is_none());
+    client.read_exact(&mut hello).unwrap();
+    let key = Key::new(KEY).unwrap();
+    let (mut handshake, ours) = Handshake::begin(Role::Client, &key).unwrap();
+    write(&client, &ours);
+    let step = handshake.take(&hello, &Terms::of::<u64, u64>(1)).unwrap();
+    write(&client, &step.reply);
+    thread::sleep(2 * limit);
+    let accepted = listener.accept_timeout::<u64, u64>(Duration::ZERO);
+    assert!(accepted.unwrap().is_some());
+    assert_eq!(listener.refused().count, 0);
 }
 
 #[test]

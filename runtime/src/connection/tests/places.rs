@@ -1,7 +1,7 @@
 //! Where listeners are to be found: files of sockets, names without files, ports.
 
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::{env, fs, process};
 
@@ -107,6 +107,33 @@ fn of_many_that_replace_a_stale_file_at_once_one_listens_there() {
         serves(&bound[0]);
         assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
     }
+}
+
+/// Who comes then waits in the kernel, in `connect`.
+#[test]
+#[cfg(all(target_os = "linux", not(procession_unsupported)))]
+fn where_nobody_accepts_and_the_queue_is_full_times_hold() {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    let (folder, n_queued) = (Folder::new("full"), AtomicU64::new(0));
+    let busy = UnixListener::bind(folder.socket()).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while UnixStream::connect(folder.socket()).is_ok() {
+                n_queued.fetch_add(1, Relaxed);
+            }
+        });
+        let mut seen = u64::MAX;
+        while n_queued.load(Relaxed) != seen {
+            seen = n_queued.load(Relaxed);
+            thread::sleep(Duration::from_millis(100));
+        }
+        let options = Options::new().handshake_timeout(Duration::from_millis(20));
+        let connected = Client::connect_with::<u8, u8>(folder.socket(), KEY, &options);
+        assert_eq!(connected.unwrap_err(), ConnectionError::TimedOut);
+        assert!(Listener::bind(folder.socket(), KEY).is_err(), "it is alive");
+        drop(busy);
+    });
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub(crate) mod memory_limits;
 pub(crate) mod futex;
 pub(crate) mod poll;
 pub(crate) mod socket;
+pub(crate) mod unix_stream;
 
 pub(crate) mod affinity;
 pub(crate) mod clock;

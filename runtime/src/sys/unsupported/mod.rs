@@ -228,6 +228,18 @@ pub(crate) mod random {
     }
 }
 
+#[cfg(unix)]
+pub(crate) mod unix_stream {
+    use std::io;
+    use std::os::unix::net::{SocketAddr, UnixStream};
+    use std::time::Duration;
+
+    /// Without a time limit: the standard library has none.
+    pub(crate) fn connect_unix(address: &SocketAddr, _timeout: Duration) -> io::Result<UnixStream> {
+        UnixStream::connect_addr(address)
+    }
+}
+
 pub(crate) mod socket {
     use super::fd::Fd;
     use super::io;
