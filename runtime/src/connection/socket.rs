@@ -111,13 +111,17 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
+/// A turn takes as long as two system calls, unless somebody means to keep it.
+const TURN: Duration = Duration::from_secs(1);
+
 /// Where a file is in the way that a killed listener left behind, it is replaced. Listeners take turns in a folder: nobody's
-/// new file, at which nobody listens yet, is taken for an abandoned one.
+/// new file, at which nobody listens yet, is taken for an abandoned one. Where a turn is not to be had, this goes on without.
 fn bind_path(path: &Path) -> io::Result<UnixListener> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    let _turn = sys::lock_file(fs::File::open(folder.unwrap_or(Path::new(".")))?)?;
+    let folder = fs::File::open(folder.unwrap_or(Path::new("."))).ok();
+    let _turn = folder.and_then(|folder| sys::take_turn(folder, TURN));
     match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
             fs::remove_file(path)?;

@@ -28,7 +28,7 @@ pub(crate) use crash::{PanicReport, WordsBuffer, take_panic};
 pub(crate) use errno::{EBADF, EINVAL, EIO, EMFILE, ENOENT};
 pub(crate) use fd::Fd;
 #[cfg(unix)]
-pub(crate) use file_lock::lock_file;
+pub(crate) use file_lock::take_turn;
 pub(crate) use huge_pages::ask_for_huge_pages;
 pub(crate) use identity::{identity, is_alive, pid};
 pub(crate) use memory::{Mapping, memfd, page_size};

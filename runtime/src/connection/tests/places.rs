@@ -91,6 +91,15 @@ fn a_file_that_is_another_listeners_by_now_is_left_to_it() {
 }
 
 #[test]
+#[cfg(all(target_os = "linux", not(procession_unsupported)))]
+fn who_keeps_the_turn_in_a_folder_keeps_nobody_from_listening_there() {
+    let folder = Folder::new("turn");
+    let kept = crate::sys::take_turn(fs::File::open(&folder.0).unwrap(), Duration::ZERO);
+    assert!(kept.is_some());
+    serves(&Listener::bind(folder.socket(), KEY).unwrap());
+}
+
+#[test]
 fn of_many_that_replace_a_stale_file_at_once_one_listens_there() {
     let folder = Folder::new("race");
     for _ in 0..20 {
