@@ -18,6 +18,7 @@ mod options;
 mod partial;
 mod source;
 mod stats;
+mod terms;
 mod wait;
 
 use std::fmt;
@@ -30,10 +31,10 @@ use finalizer::Finalizer;
 pub use fork_map::{fork_map, fork_map_each};
 pub use handle::JobHandle;
 pub use imap::{Imap, ImapUnordered};
-pub(crate) use map::CallTerms;
 pub use options::{MapOptions, SubmitOptions};
 pub use partial::MapError;
 pub use stats::{PoolStats, WorkerStats};
+pub(crate) use terms::CallTerms;
 pub use wait::{AsCompleted, WaitFor, Waited, as_completed, wait};
 
 use crate::argument::ByValue;
