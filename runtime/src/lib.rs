@@ -131,7 +131,7 @@ pub use executor::{
 };
 pub use job::{Initializer, Job};
 #[cfg(unix)]
-pub use object::Dict;
+pub use object::{Dict, List, Namespace};
 pub use pipe::{Connection, PipeError, pipe};
 pub use pool::{
     AsCompleted, Imap, ImapUnordered, JobHandle, MapError, MapOptions, Pool, PoolBuilder,

@@ -1,14 +1,10 @@
 //! A map that lives in a process of its own.
 
-use std::fmt;
 use std::marker::PhantomData;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use super::table::{Cell, TableProxy};
-use super::{decode, encode};
+use super::table::TableProxy;
+use super::{bytes, value};
 use crate::argument::ByValue;
-use crate::codec::CodecError;
 use crate::error::Error;
 
 /// A map from `K` to `V` that lives in a process of its own and is used from many, Python's `manager.dict()`.
@@ -76,7 +72,8 @@ impl<K: ByValue, V: ByValue> Dict<K, V> {
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn get(&self, key: K) -> Result<Option<V>, Error> {
-        value(self.table.get(bytes(&key)?)?)
+        let cell = self.table.get(bytes(&key)?)?;
+        cell.as_deref().map(value).transpose()
     }
 
     /// Stores `value` under `key` and gives what was there.
@@ -92,7 +89,8 @@ impl<K: ByValue, V: ByValue> Dict<K, V> {
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn insert(&self, key: K, value: V) -> Result<Option<V>, Error> {
-        self::value(self.table.set(bytes(&key)?, Some(bytes(&value)?))?)
+        let before = self.table.set(bytes(&key)?, Some(bytes(&value)?))?;
+        before.as_deref().map(self::value).transpose()
     }
 
     /// Removes what is stored under `key` and gives it.
@@ -109,7 +107,8 @@ impl<K: ByValue, V: ByValue> Dict<K, V> {
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn remove(&self, key: K) -> Result<Option<V>, Error> {
-        value(self.table.set(bytes(&key)?, None)?)
+        let before = self.table.set(bytes(&key)?, None)?;
+        before.as_deref().map(value).transpose()
     }
 
     /// Replaces what is stored under `key` by what `change` makes of it, `None` being nothing; gives the new value.
@@ -133,16 +132,10 @@ impl<K: ByValue, V: ByValue> Dict<K, V> {
         key: K,
         mut change: impl FnMut(Option<V>) -> Option<V>,
     ) -> Result<Option<V>, Error> {
-        let key = bytes(&key)?;
-        let mut before = self.table.get(key.clone())?;
-        loop {
-            let after = change(value(before.clone())?);
-            let written = after.as_ref().map(bytes).transpose()?;
-            match self.table.exchange(key.clone(), before, written)? {
-                Ok(()) => return Ok(after),
-                Err(now) => before = now,
-            }
-        }
+        self.table.update(bytes(&key)?, |before| {
+            let after = change(before.as_deref().map(value).transpose()?);
+            Ok((after.as_ref().map(bytes).transpose()?, after))
+        })
     }
 
     /// How many keys there are.
@@ -189,11 +182,9 @@ impl<K: ByValue, V: ByValue> Dict<K, V> {
     /// ```
     pub fn items(&self) -> Result<Vec<(K, V)>, Error> {
         let entries = self.table.entries()?.into_iter();
-        let read = |(key, value): (Vec<u8>, Vec<u8>)| Ok((decode(&key)?, decode(&value)?));
         entries
-            .map(read)
-            .collect::<Result<_, CodecError>>()
-            .map_err(invalid)
+            .map(|(key, value)| Ok((self::value(&key)?, self::value(&value)?)))
+            .collect()
     }
 
     /// Removes everything.
@@ -223,40 +214,4 @@ impl<K, V> Dict<K, V> {
     }
 }
 
-fn bytes<T: ByValue>(value: &T) -> Result<Vec<u8>, Error> {
-    encode(value).map_err(invalid)
-}
-
-fn value<T: ByValue>(cell: Cell) -> Result<Option<T>, Error> {
-    cell.map(|bytes| decode(&bytes))
-        .transpose()
-        .map_err(invalid)
-}
-
-fn invalid(error: CodecError) -> Error {
-    Error::invalid_input(error.to_string())
-}
-
-impl<K, V> Clone for Dict<K, V> {
-    fn clone(&self) -> Self {
-        Self::of(self.table.clone())
-    }
-}
-
-impl<K, V> fmt::Debug for Dict<K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dict").field("table", &self.table).finish()
-    }
-}
-
-impl<K, V> Serialize for Dict<K, V> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.table.serialize(to)
-    }
-}
-
-impl<'de, K, V> Deserialize<'de> for Dict<K, V> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        TableProxy::deserialize(from).map(Self::of)
-    }
-}
+super::handle!(Dict<K, V>, table: TableProxy);

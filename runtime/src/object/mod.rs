@@ -5,7 +5,10 @@
 //! nothing else, whether the server is a process of the program's own or another program.
 
 mod dict;
+mod list;
+mod namespace;
 mod proxy;
+mod sequence;
 mod server;
 mod table;
 #[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
@@ -17,10 +20,13 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use dict::Dict;
+pub use list::List;
+pub use namespace::Namespace;
 pub use proxy::Proxy;
 
 use crate::argument::ByValue;
 use crate::codec::{CodecError, Decoder, Encoder, beside};
+use crate::error::Error;
 
 /// What `#[process_object]` implements for the type of the object. Not for use by hand.
 #[doc(hidden)]
@@ -88,6 +94,50 @@ pub fn decode<T: ByValue>(bytes: &[u8]) -> Result<T, CodecError> {
     decoder.finish()?;
     Ok(value)
 }
+
+/// What a ready-made object stores of a value.
+fn bytes<T: ByValue>(value: &T) -> Result<Vec<u8>, Error> {
+    encode(value).map_err(invalid)
+}
+
+fn value<T: ByValue>(bytes: &[u8]) -> Result<T, Error> {
+    decode(bytes).map_err(invalid)
+}
+
+fn invalid(error: CodecError) -> Error {
+    Error::invalid_input(error.to_string())
+}
+
+/// A typed handle around a proxy is cloned, shown and sent as that.
+macro_rules! handle {
+    ($name:ident<$($parameter:ident),*>, $field:ident: $proxy:ty) => {
+        impl<$($parameter),*> Clone for $name<$($parameter),*> {
+            fn clone(&self) -> Self {
+                Self::of(self.$field.clone())
+            }
+        }
+
+        impl<$($parameter),*> std::fmt::Debug for $name<$($parameter),*> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).field(stringify!($field), &self.$field).finish()
+            }
+        }
+
+        impl<$($parameter),*> serde::Serialize for $name<$($parameter),*> {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                self.$field.serialize(to)
+            }
+        }
+
+        impl<'de, $($parameter),*> serde::Deserialize<'de> for $name<$($parameter),*> {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                <$proxy>::deserialize(from).map(Self::of)
+            }
+        }
+    };
+}
+
+use handle;
 
 /// What an expansion says of a number that is none of its own.
 pub fn no_such_method() -> CodecError {

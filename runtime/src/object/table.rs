@@ -1,9 +1,11 @@
-//! The server behind [`Dict`](super::Dict), [`List`](super::List) and [`Namespace`](super::Namespace): bytes by bytes.
+//! The server behind [`Dict`](super::Dict) and [`Namespace`](super::Namespace): bytes by bytes.
 //!
 //! Invariants: keys and values are what the proxies have encoded, so two are the same where their bytes are. Types are the
 //! proxies' affair, which are made and travel typed.
 
 use std::collections::BTreeMap;
+
+use crate::error::Error;
 
 /// What is stored under a key, or its absence.
 pub(super) type Cell = Option<Vec<u8>>;
@@ -57,5 +59,24 @@ impl Table {
 
     pub(super) fn clear(&mut self) {
         self.entries.clear();
+    }
+}
+
+impl TableProxy {
+    /// Replaces what is stored under `key` by what `change` makes of it, and gives what else it has made. `change` runs again
+    /// where somebody was quicker.
+    pub(super) fn update<T>(
+        &self,
+        key: Vec<u8>,
+        mut change: impl FnMut(&Cell) -> Result<(Cell, T), Error>,
+    ) -> Result<T, Error> {
+        let mut before = self.get(key.clone())?;
+        loop {
+            let (after, made) = change(&before)?;
+            match self.exchange(key.clone(), before, after)? {
+                Ok(()) => return Ok(made),
+                Err(now) => before = now,
+            }
+        }
     }
 }

@@ -3,7 +3,9 @@
 use std::thread;
 
 use crate::connection::{Listener, random_key};
-use crate::{Dict, Error, ErrorKind, JobError, process_job, process_object, spawn};
+use crate::{
+    Dict, Error, ErrorKind, JobError, List, Namespace, process_job, process_object, spawn,
+};
 
 struct Register {
     entries: Vec<(String, u64)>,
@@ -168,4 +170,59 @@ fn no_update_of_a_dict_is_lost_among_many() {
         job.join().unwrap().unwrap();
     }
     assert_eq!(counts.items().unwrap(), [("all".to_owned(), 600)]);
+}
+
+#[process_job]
+fn add_to_all(list: List<u64>, shared: Namespace, n: u64) -> Result<(), Error> {
+    for _ in 0..n {
+        list.update(0, |count| count + 1)?;
+        list.push(n)?;
+        shared.update("count", |count: Option<u64>| Some(count.unwrap_or(0) + 1))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn no_update_of_a_list_or_a_namespace_is_lost_among_many() {
+    let (list, shared) = (List::new().unwrap(), Namespace::new().unwrap());
+    list.push(0).unwrap();
+    let jobs = [(); 3].map(|()| spawn!(add_to_all(list.clone(), shared.clone(), 50)).unwrap());
+    for job in jobs {
+        job.join().unwrap().unwrap();
+    }
+    assert_eq!(list.get(0).unwrap(), Some(150));
+    assert_eq!(list.len().unwrap(), 151);
+    assert_eq!(shared.get::<u64>("count").unwrap(), Some(150));
+}
+
+#[test]
+fn a_value_of_another_type_is_told_and_left_as_it_was() {
+    let shared = Namespace::new().unwrap();
+    shared.set("x", &5_u64).unwrap();
+    let error = shared.get::<i64>("x").unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (
+            ErrorKind::InvalidInput,
+            "`x` is of type `u64` and was asked for as `i64`"
+        )
+    );
+    let changed = shared.update("x", |_: Option<String>| None);
+    assert_eq!(changed.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(shared.get::<u64>("x").unwrap(), Some(5));
+}
+
+#[test]
+fn behind_the_end_of_a_list_nothing_is_stored() {
+    let list = List::new().unwrap();
+    list.extend([1, 2]).unwrap();
+    assert_eq!(list.set(2, 9).unwrap(), None);
+    assert_eq!(list.update(2, |_| 9).unwrap(), None);
+    assert_eq!(list.remove(2).unwrap(), None);
+    let error = list.insert(3, 9).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "place 3 is behind the end of a list of 2: `push` puts an item there"
+    );
+    assert_eq!(list.to_vec().unwrap(), [1, 2]);
 }
