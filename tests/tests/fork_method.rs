@@ -31,7 +31,8 @@ fn with_a_second_thread_it_is_refused_and_works_when_that_has_ended() {
     assert_eq!(
         forks("threads"),
         "Start: failed to start the supervisor process: a fork (`StartMethod::Fork`, `fork_map`) needs a program with \
-         one thread, and this one has 2 (each `#[test]` is one): use `StartMethod::ForkServer`, or fork before the threads are started\n\
+         one thread, and this one has 2 (each `#[test]` is one, and so is the one that wakes awaited handles and calls \
+         `on_done`): fork before they are started, or run jobs on a pool of `StartMethod::ForkServer`\n\
          [0, 1, 4, 9]\n"
     );
 }

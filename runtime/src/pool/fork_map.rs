@@ -47,7 +47,8 @@ use crate::worker::{Chunk, Closure};
 ///
 /// The program must have one thread at the moment of the call, whatever the closure borrows: a fork takes along only the
 /// thread that calls, and what the others have locked stays locked in the child for ever. With more it is an error, never a
-/// hang. Every `#[test]` of a usual harness is a second thread; a job of a pool runs in a process of one, so a fork map
+/// hang. Every `#[test]` of a usual harness is a second thread, and so is the one that this crate starts for the first awaited
+/// handle or [`on_done`](crate::JobHandle::on_done); a job of a pool runs in a process of one, so a fork map
 /// works there. For programs with threads there is [`Pool::map`].
 ///
 /// # What a worker changes

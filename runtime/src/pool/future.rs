@@ -79,7 +79,8 @@ impl<R: ByValue + 'static> JobHandle<R> {
     /// It is called once, in the crate's only thread in the program, which the first callback or awaited handle starts;
     /// never by this call itself. Callbacks run one after another: a slow one keeps no worker, but it delays the others and
     /// the futures that are to be woken. A panic in one ends there, after the program's panic hook has been told. If the
-    /// program ends first, it is not called.
+    /// program ends first, it is not called. That thread stays, and forks need a program of one: no
+    /// [`fork_map`](crate::fork_map) and no pool of [`StartMethod::Fork`](crate::StartMethod::Fork) after this.
     ///
     /// # Errors
     ///

@@ -115,7 +115,8 @@ impl fmt::Display for StartError {
             Self::ForkWithThreads { n_threads } => write!(
                 f,
                 "a fork (`StartMethod::Fork`, `fork_map`) needs a program with one thread, and this one has {n_threads} \
-                 (each `#[test]` is one): use `StartMethod::ForkServer`, or fork before the threads are started",
+                 (each `#[test]` is one, and so is the one that wakes awaited handles and calls `on_done`): fork before they \
+                 are started, or run jobs on a pool of `StartMethod::ForkServer`",
             ),
             Self::NotTheParent => f.write_str(
                 "the copy of the program is not its child: after `unshare(CLONE_NEWPID)` call \
@@ -211,7 +212,8 @@ mod tests {
         assert_eq!(
             text(&StartError::ForkWithThreads { n_threads: 2 }),
             "a fork (`StartMethod::Fork`, `fork_map`) needs a program with one thread, and this one has 2 (each `#[test]` is \
-             one): use `StartMethod::ForkServer`, or fork before the threads are started"
+             one, and so is the one that wakes awaited handles and calls `on_done`): fork before they are started, or run \
+             jobs on a pool of `StartMethod::ForkServer`"
         );
         assert_eq!(
             text(&StartError::NotTheParent),
