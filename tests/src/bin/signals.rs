@@ -209,6 +209,8 @@ fn main() {
         }
         "queued" => {
             let path = PathBuf::from(std::env::args().nth(2).expect("a file"));
+            // Ignored in what a script has started in the background, and inherited from there.
+            handle(Signal::SIGINT, SigHandler::SigDfl);
             println!("ready");
             let items = vec![path; 100_000];
             pool_map!(counted, items).expect("no end");
