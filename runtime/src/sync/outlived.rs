@@ -56,7 +56,7 @@ fn place_of(raw_lock: *const RawLock, blocks: &[Arc<Block>]) -> Option<usize> {
 }
 
 /// Keeps all who let go of a contended lock, and all last handles, waiting.
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", not(procession_unsupported)))]
 pub(crate) fn hold_up<R>(meanwhile: impl FnOnce() -> R) -> R {
     let _kept = lock(KEPT.get());
     meanwhile()

@@ -1,7 +1,7 @@
 //! Where listeners are to be found: files of sockets, names without files, ports.
 
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::{env, fs, process};
 
@@ -128,7 +128,7 @@ fn where_nobody_accepts_and_the_queue_is_full_times_hold() {
     let busy = UnixListener::bind(folder.socket()).unwrap();
     thread::scope(|scope| {
         scope.spawn(|| {
-            while UnixStream::connect(folder.socket()).is_ok() {
+            while std::os::unix::net::UnixStream::connect(folder.socket()).is_ok() {
                 n_queued.fetch_add(1, Relaxed);
             }
         });
