@@ -19,7 +19,10 @@
 //! - *Neither*: it looks once more before it sleeps, or works and looks when it is done.
 //!
 //! As many as there are cores are rung for at once, and each one that finds a task rings for the next while tasks are
-//! left: a crowd of workers with short tasks is not woken to find that nothing is left for most of them.
+//! left: a crowd of workers with short tasks is not woken to find that nothing is left for most of them. And where more
+//! workers would only take turns with those that are awake, each with a cold cache, nobody is rung for at all: the program
+//! says so when it puts tasks of quick items on the board, and takes it back when it hears nothing of them for a while
+//! ([`Board::set_most_awake`], `pool/map.rs`).
 //!
 //! A worker may be killed at any instruction; the supervisor clears its bits and rings for what waits. A worker gone
 //! mad that sets the bits of others costs time and no more: sleepers look by themselves once in a while and put their
@@ -49,6 +52,8 @@ pub(super) struct Bells {
     done: AtomicU32,
     /// Callers that sleep on `done` or are about to.
     n_waiting: AtomicU32,
+    /// Nobody is rung for where so many workers are awake; nought for no limit.
+    most_awake: AtomicU32,
     /// Workers that sleep on their bells.
     sleepers: Line<Sleepers>,
     /// A bit per worker that spins.
@@ -203,11 +208,20 @@ impl Board {
         if n_sleeping == 0 || n_rung_for >= sys::n_cores() {
             return;
         }
+        let most_awake = self.bells().most_awake.load(Ordering::Relaxed);
+        if most_awake > 0 && n_workers - n_sleeping >= most_awake {
+            return;
+        }
         let n_looking = n_rung_for + self.bells().spinning.0.len(n_workers);
         let n_tasks: u64 = self.queues().map(|queue| queue.looks_long()).sum();
         if n_tasks > u64::from(n_looking) {
             self.wake_sleeper();
         }
+    }
+
+    /// Program: from now on nobody is rung for where so many workers are awake; nought for no limit.
+    pub(crate) fn set_most_awake(&self, most: u32) {
+        self.bells().most_awake.store(most, Ordering::Relaxed);
     }
 
     /// Wakes a sleeping worker, if there is one.

@@ -23,6 +23,10 @@ pub(super) struct Desk {
     withdrawn: Vec<TaskIndex>,
     n_rows: u32,
     n_in_flight: usize,
+    /// Of those, the tasks that are for all workers, not only for as many as there are cores.
+    n_for_all: usize,
+    /// What the board was told last, see [`Board::set_most_awake`].
+    most_awake: u32,
     /// Whether there has been an outcome.
     has_answered: bool,
     rescan_seen: u32,
@@ -56,6 +60,7 @@ pub(super) struct Tenant {
     mailbox: Option<(Arc<Mailbox>, u64)>,
     listeners: Vec<Listener>,
     priority: Priority,
+    is_for_few: bool,
     /// What the last audit found.
     wrong: Option<Wrong>,
 }
@@ -75,8 +80,15 @@ impl Tenant {
             mailbox: Some((Arc::clone(mailbox), tag)),
             listeners: Vec::new(),
             priority: Priority::Normal,
+            is_for_few: false,
             wrong: None,
         }
+    }
+
+    /// Whether no more workers are to be woken for it than there are cores.
+    pub(super) fn for_few(mut self, is_for_few: bool) -> Self {
+        self.is_for_few = is_for_few;
+        self
     }
 
     pub(super) fn with_priority(mut self, priority: Priority) -> Self {
@@ -157,6 +169,8 @@ impl Desk {
             withdrawn: Vec::new(),
             n_rows: layout.n_tasks,
             n_in_flight: 0,
+            n_for_all: 0,
+            most_awake: 0,
             has_answered: false,
             rescan_seen: 0,
             last_audit: sys::monotonic_nanos(),
@@ -178,6 +192,19 @@ impl Desk {
             self.n_in_flight.min(n_workers)
         } else {
             0
+        }
+    }
+
+    /// The tasks on the board are for all workers.
+    pub(super) fn call_all(&mut self, board: &Board) {
+        self.limit_awake(board, 0);
+        board.wake_worker();
+    }
+
+    fn limit_awake(&mut self, board: &Board, most: u32) {
+        if most != self.most_awake {
+            self.most_awake = most;
+            board.set_most_awake(most);
         }
     }
 
@@ -233,15 +260,22 @@ impl Desk {
 
     /// Fills the row for its new tenant and publishes it.
     pub(super) fn seat(&mut self, board: &Board, index: TaskIndex, tenant: Tenant) -> TaskId {
-        let row = &mut self.rows[index.0 as usize];
         let order = tenant.remembered.order;
+        self.n_in_flight += 1;
+        self.n_for_all += usize::from(!tenant.is_for_few);
+        let most_awake = if self.n_for_all > 0 {
+            0
+        } else {
+            sys::n_cores()
+        };
+        self.limit_awake(board, most_awake);
+        let row = &mut self.rows[index.0 as usize];
         row.priority = tenant.priority;
         row.tenant = Some(tenant);
         let id = TaskId {
             index,
             generation: row.generation,
         };
-        self.n_in_flight += 1;
         let shared = &board.tasks()[index.0 as usize];
         order.write(shared);
         shared.progress.reset();
@@ -396,11 +430,13 @@ impl Desk {
             passengers,
             mailbox,
             listeners,
+            is_for_few,
             ..
         }) = &mut row.tenant
         else {
             return;
         };
+        let is_for_few = *is_for_few;
         let task = TaskId {
             index,
             generation: row.generation,
@@ -421,6 +457,7 @@ impl Desk {
         shared.state.free(row.generation);
         row.generation = row.generation.wrapping_add(1);
         self.n_in_flight -= 1;
+        self.n_for_all -= usize::from(!is_for_few);
         self.has_answered = true;
         // After the mailbox, where they look.
         self.tell(listeners);

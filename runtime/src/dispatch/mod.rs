@@ -240,7 +240,8 @@ impl Dispatch {
                 task.mailbox,
                 task.tag,
             )
-            .with_priority(task.priority),
+            .with_priority(task.priority)
+            .for_few(task.is_for_few),
         );
         drop(desk);
         self.board.wake_worker();
@@ -308,6 +309,11 @@ impl Dispatch {
             }
             self.board.sleep_caller(left.min(LIVENESS), drained_ready);
         }
+    }
+
+    /// What is on the board is for all workers, whatever was thought of it.
+    pub(crate) fn call_all(&self) {
+        lock(&self.desk).call_all(&self.board);
     }
 
     /// Looks for a moment without sleeping, where workers are awake and leave a core for that.

@@ -30,6 +30,8 @@ pub(crate) struct NewTask<'a> {
     /// Whether no item is to begin after one that failed.
     pub(crate) ends_at_fault: bool,
     pub(crate) flush_each: bool,
+    /// Whether no more workers are to be woken for it than there are cores, since it takes turns with them at best.
+    pub(crate) is_for_few: bool,
     /// Whether the caller wants to hear of it at once, or of several together.
     pub(crate) rings: bool,
     pub(crate) mailbox: &'a Arc<Mailbox>,

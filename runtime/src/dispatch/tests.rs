@@ -1,5 +1,6 @@
 //! The program in front of a board that a worker gone mad has written.
 
+mod few;
 mod start;
 
 use std::sync::Arc;

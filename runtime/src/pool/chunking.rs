@@ -2,6 +2,8 @@
 //!
 //! One item each until a first measurement is there, and after a death until the next one, then as many as fill about a millisecond by the measured
 //! rate of the last items, fewer towards the end where the end is known, so that no worker is left alone with a long tail.
+//! Until the first of them have been seen to take some time, or are long in coming back, no more workers are given tasks
+//! than there are cores; and never more where items are so quick that further workers would only take turns with these.
 //! Bounded in items, which bounds the room of a task, and in bytes, which keeps a task in the cache.
 
 use std::time::Duration;
@@ -12,6 +14,11 @@ use crate::sys;
 const TARGET: f64 = 1e6;
 /// Towards the end a task may take as little as this, and no less: handing it over costs some of it.
 const SHORTEST: f64 = 5e4;
+/// How long the first tasks may be in coming back before their items are for all workers: longer than a sleeper takes to
+/// wake.
+const TRIAL: Duration = Duration::from_micros(200);
+/// The same of tasks with items that were quick so far: longer than even the longest of them takes where the cores are busy.
+const PATIENCE: Duration = Duration::from_millis(10);
 /// Items quicker than this have waited for nothing, and printed nothing worth a flush after each of them.
 const QUICK: f64 = 1e3;
 /// Tasks for each worker to have on the board at a time: one that runs, one that waits, one that is being replaced.
@@ -28,6 +35,8 @@ pub(super) struct Chunking {
     busy: f64,
     n_items: f64,
     bytes_per_result: f64,
+    /// Nanoseconds of work to be seen before items are for more workers than there are cores.
+    trial: f64,
 }
 
 impl Chunking {
@@ -47,6 +56,7 @@ impl Chunking {
             busy: 0.0,
             n_items: 0.0,
             bytes_per_result: 64.0,
+            trial: SHORTEST,
         }
     }
 
@@ -81,12 +91,38 @@ impl Chunking {
         number.is_multiple_of(1 + n_spare as u64 / 2)
     }
 
+    /// How long to wait for a task that is for few workers. If none comes back, its items may wait for something, or for one
+    /// another, and are for all workers.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let patience = if self.is_trial() { TRIAL } else { PATIENCE };
+        (self.is_for_few() && self.n_workers > sys::n_cores() as usize).then_some(patience)
+    }
+
+    /// No task has come back for that long.
+    pub(super) fn be_surprised(&mut self) {
+        self.trial = 0.0;
+        self.forget();
+    }
+
+    /// Whether little is known of the items yet: the first ones find cold caches.
+    fn is_trial(&self) -> bool {
+        self.trial > 0.0
+    }
+
     /// Workers that can be at work at once: on items that wait for nothing no more than there are cores, and the rest
     /// would only take turns with them.
     fn n_busy(&self) -> usize {
         let n_cores = sys::n_cores() as usize;
-        self.n_workers
-            .min(if self.is_quick() { n_cores } else { usize::MAX })
+        self.n_workers.min(if self.is_for_few() {
+            n_cores
+        } else {
+            usize::MAX
+        })
+    }
+
+    /// Whether the next task is for no more workers than there are cores.
+    pub(super) fn is_for_few(&self) -> bool {
+        self.is_quick() || self.is_trial()
     }
 
     fn is_quick(&self) -> bool {
@@ -125,9 +161,10 @@ impl Chunking {
         if n_items == 0 || busy.is_zero() {
             return;
         }
-        let n_items = n_items as f64;
+        let (n_items, busy) = (n_items as f64, busy.as_nanos() as u64 as f64);
+        self.trial -= busy;
         // Half new, half old, and by item: quick to follow, slow to be fooled by a few.
-        self.busy = self.busy / 2.0 + busy.as_nanos() as u64 as f64;
+        self.busy = self.busy / 2.0 + busy;
         self.n_items = self.n_items / 2.0 + n_items;
         self.bytes_per_result =
             ((self.bytes_per_result + result_bytes as f64 / n_items) / 2.0).max(16.0);
@@ -194,13 +231,17 @@ mod tests {
 
     #[test]
     fn a_crowd_of_workers_gets_quick_items_as_if_it_were_one_for_each_core() {
+        let few = 3 * sys::n_cores().min(1000) as usize;
         let mut chunking = Chunking::new(None, 1000, 0);
+        assert_eq!(chunking.window(), few, "nothing is known yet");
+        chunking.be_surprised();
+        assert_eq!(chunking.window(), 3000, "the first is long in coming");
         chunking.learn(1, Duration::from_millis(1), 8);
         assert_eq!(chunking.window(), 3000, "they may be waiting for something");
         for _ in 0..20 {
             chunking.learn(1000, Duration::from_nanos(1000), 8);
         }
-        assert_eq!(chunking.window(), 3 * sys::n_cores().min(1000) as usize);
+        assert_eq!(chunking.window(), few);
     }
 
     #[test]

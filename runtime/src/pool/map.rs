@@ -268,9 +268,12 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             return Ok(true);
         }
         let time_left = self.time_left().filter(|_| !self.is_expired);
-        self.pool
-            .dispatch
-            .wait_until_or(|| !self.mailbox.is_empty(), time_left);
+        let longest = time_left.into_iter().chain(self.chunking.patience()).min();
+        let dispatch = &self.pool.dispatch;
+        if !dispatch.wait_until_or(|| !self.mailbox.is_empty(), longest) {
+            self.chunking.be_surprised();
+            dispatch.call_all();
+        }
         Ok(true)
     }
 
@@ -360,6 +363,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             let task = NewTask {
                 heap_len: self.chunking.heap_len(n_items),
                 flush_each: self.chunking.flush_each(),
+                is_for_few: self.chunking.is_for_few(),
                 ends_at_fault: self.ends_at_failure,
                 rings: self.chunking.rings(number),
                 tag: number,

@@ -53,12 +53,18 @@ struct Bells {
     watched: AtomicU32,
     /// As many are rung for at once.
     n_cores: u32,
+    /// Nobody is rung for where so many are awake; nought for no limit.
+    most_awake: u32,
     n_done: AtomicU32,
     closing: AtomicU32,
 }
 
 impl Bells {
     fn new(n_workers: usize, n_tasks: usize) -> Arc<Self> {
+        Self::with_most_awake(0, n_workers, n_tasks)
+    }
+
+    fn with_most_awake(most_awake: u32, n_workers: usize, n_tasks: usize) -> Arc<Self> {
         Arc::new(Self {
             board: Board::new(n_workers, n_tasks, 1),
             sleepers: AtomicU64::default(),
@@ -68,6 +74,7 @@ impl Bells {
             n_waiting: AtomicU32::default(),
             watched: AtomicU32::new(1),
             n_cores: 1,
+            most_awake,
             n_done: AtomicU32::default(),
             closing: AtomicU32::default(),
         })
@@ -77,7 +84,11 @@ impl Bells {
         fence(Ordering::SeqCst);
         let sleepers = self.sleepers.load(Ordering::Relaxed);
         let n_rung_for = (sleepers & RUNG_FOR).count_ones();
-        if sleepers & SLEEPS == 0 || n_rung_for >= self.n_cores {
+        let n_sleeping = (sleepers & SLEEPS).count_ones();
+        if n_sleeping == 0 || n_rung_for >= self.n_cores {
+            return;
+        }
+        if self.most_awake > 0 && self.bells.len() as u32 - n_sleeping >= self.most_awake {
             return;
         }
         let n_looking = n_rung_for + self.spinning.load(Ordering::Relaxed).count_ones();
@@ -257,6 +268,23 @@ fn a_worker_that_goes_to_sleep_does_not_miss_a_task() {
 fn two_tasks_do_not_escape_two_workers_that_go_to_sleep() {
     check(Some(1), || {
         let bells = Bells::new(2, 2);
+        let workers = [0, 1].map(|index| {
+            let bells = Arc::clone(&bells);
+            thread::spawn(move || bells.do_all(WorkerIndex(index)))
+        });
+        bells.publish(0);
+        bells.publish(1);
+        workers
+            .into_iter()
+            .for_each(|worker| worker.join().unwrap());
+    });
+}
+
+/// What is left to those that are awake is done by them, or by who is rung for when they are not.
+#[test]
+fn two_tasks_for_few_do_not_escape_two_workers_that_go_to_sleep() {
+    check(Some(1), || {
+        let bells = Bells::with_most_awake(1, 2, 2);
         let workers = [0, 1].map(|index| {
             let bells = Arc::clone(&bells);
             thread::spawn(move || bells.do_all(WorkerIndex(index)))

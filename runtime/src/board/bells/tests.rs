@@ -64,6 +64,30 @@ fn as_many_as_there_are_cores_are_rung_for_and_each_that_finds_a_task_rings_for_
 }
 
 #[test]
+fn nobody_is_rung_for_where_as_many_are_awake_as_are_wanted() {
+    let board = Board::create(LAYOUT).expect("memory for a small board").0;
+    let n_workers = LAYOUT.n_workers as u16;
+    for worker in 1..n_workers {
+        board.bells().sleepers.0.insert(WorkerIndex(worker));
+    }
+    append(&board, 0);
+    append(&board, 1);
+    board.set_most_awake(1);
+    board.wake_worker();
+    assert_eq!(board.bells().sleepers.0.len(LAYOUT.n_workers).1, 0);
+    board.bells().sleepers.0.insert(WorkerIndex(0));
+    board.wake_worker();
+    assert!(!board.is_asleep(WorkerIndex(0)), "nobody was awake");
+    board.set_most_awake(0);
+    board.bells().sleepers.0.remove(WorkerIndex(0));
+    board.wake_worker();
+    assert!(
+        !board.is_asleep(WorkerIndex(1)),
+        "there is no limit any more"
+    );
+}
+
+#[test]
 fn who_finds_by_itself_what_was_left_to_others_counts_on_them_no_more() {
     let board = Board::create(LAYOUT).expect("memory for a small board").0;
     let stopped = 1..=sys::n_cores() as u16;

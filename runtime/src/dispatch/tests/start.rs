@@ -48,6 +48,7 @@ fn make(
         guarded: false,
         ends_at_fault: false,
         flush_each: false,
+        is_for_few: false,
         rings: true,
         mailbox,
         tag: 0,
