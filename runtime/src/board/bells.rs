@@ -19,10 +19,13 @@
 //! - *Neither*: it looks once more before it sleeps, or works and looks when it is done.
 //!
 //! As many as there are cores are rung for at once, and each one that finds a task rings for the next while tasks are
-//! left: a crowd of workers with short tasks is not woken to find that nothing is left for most of them. And where more
-//! workers would only take turns with those that are awake, each with a cold cache, nobody is rung for at all: the program
-//! says so when it puts tasks of quick items on the board, and takes it back when it hears nothing of them for a while
-//! ([`Board::set_most_awake`], `pool/map.rs`).
+//! left: a crowd of workers with short tasks is not woken to find that nothing is left for most of them.
+//!
+//! Where more workers would only take turns with those that are awake, each with a cold cache, the program says how many
+//! are to be awake at the most, and takes it back when it hears nothing for a while ([`Board::set_most_awake`],
+//! `pool/chunking.rs`). While so many are awake nobody is rung for, and a worker that is one too many lies down without a
+//! look ([`Board::needs`]). Of several that do so at once, the last one to set its bit sees the bits of the others, and
+//! looks. Who is not rung for looks once in a while all the same.
 //!
 //! A worker may be killed at any instruction; the supervisor clears its bits and rings for what waits. A worker gone
 //! mad that sets the bits of others costs time and no more: sleepers look by themselves once in a while and put their
@@ -52,7 +55,7 @@ pub(super) struct Bells {
     done: AtomicU32,
     /// Callers that sleep on `done` or are about to.
     n_waiting: AtomicU32,
-    /// Nobody is rung for where so many workers are awake; nought for no limit.
+    /// No more workers are to be awake; nought for no limit.
     most_awake: AtomicU32,
     /// Workers that sleep on their bells.
     sleepers: Line<Sleepers>,
@@ -205,11 +208,8 @@ impl Board {
         fence(Ordering::SeqCst);
         let n_workers = self.layout().n_workers;
         let (n_sleeping, n_rung_for) = self.bells().sleepers.0.len(n_workers);
-        if n_sleeping == 0 || n_rung_for >= sys::n_cores() {
-            return;
-        }
-        let most_awake = self.bells().most_awake.load(Ordering::Relaxed);
-        if most_awake > 0 && n_workers - n_sleeping >= most_awake {
+        let n_awake = n_workers - n_sleeping;
+        if n_sleeping == 0 || n_rung_for >= sys::n_cores() || n_awake >= self.most_awake() {
             return;
         }
         let n_looking = n_rung_for + self.bells().spinning.0.len(n_workers);
@@ -219,9 +219,26 @@ impl Board {
         }
     }
 
-    /// Program: from now on nobody is rung for where so many workers are awake; nought for no limit.
-    pub(crate) fn set_most_awake(&self, most: u32) {
+    /// Program: from now on no more workers are to be awake than so many; `None` for no limit.
+    pub(crate) fn set_most_awake(&self, most: Option<u32>) {
+        let most = most.unwrap_or_default();
         self.bells().most_awake.store(most, Ordering::Relaxed);
+    }
+
+    fn most_awake(&self) -> u32 {
+        let most = self.bells().most_awake.load(Ordering::Relaxed);
+        if most == 0 { u32::MAX } else { most }
+    }
+
+    /// Worker: whether fewer others are awake than there are to be.
+    pub(crate) fn needs(&self, worker: WorkerIndex) -> bool {
+        let (n_workers, most_awake) = (self.layout().n_workers, self.most_awake());
+        if most_awake >= n_workers {
+            return true;
+        }
+        let sleepers = &self.bells().sleepers.0;
+        let (n_sleeping, _) = sleepers.len(n_workers);
+        n_workers - n_sleeping < most_awake + u32::from(!sleepers.contains(worker))
     }
 
     /// Wakes a sleeping worker, if there is one.
@@ -264,12 +281,13 @@ impl Board {
         found
     }
 
-    /// Worker: sleeps until its bell rings or `timeout` is over, unless `look` finds work first, and looks again.
+    /// Worker: sleeps until its bell rings or `timeout` is over, unless `look` finds work first, and looks again. `look` is
+    /// told whether the worker may take a task.
     pub(crate) fn sleep_worker<T>(
         &self,
         worker: WorkerIndex,
         timeout: Duration,
-        mut look: impl FnMut() -> Option<T>,
+        mut look: impl FnMut(bool) -> Option<T>,
     ) -> Option<T> {
         let bell = &self.worker(worker)?.bell;
         let sleepers = &self.bells().sleepers.0;
@@ -279,7 +297,7 @@ impl Board {
         sleepers.insert(worker);
         // SeqCst: see the module's head.
         fence(Ordering::SeqCst);
-        let mut found = look();
+        let mut found = look(self.needs(worker));
         if found.is_none() {
             bell.sleep(seen, timeout);
         }
@@ -288,7 +306,7 @@ impl Board {
         if found.is_none() {
             // SeqCst: as above. Until its bits were gone, tasks may have been left to this worker.
             fence(Ordering::SeqCst);
-            found = look();
+            found = look(true);
             if found.is_some() && !was_rung_for {
                 self.count_on_nobody();
                 others_may_wait = true;

@@ -55,7 +55,7 @@ pub use priority::Priority;
 pub(crate) use queue::{Line, Queue, QueueEnds};
 pub(crate) use record::{Phase, TIME_UP, Text, WorkerRecord};
 pub(crate) use region::{Log, LogEnds, is_block_of};
-pub(crate) use room::{Cell, Fault, FaultKind, Room};
+pub(crate) use room::{Cell, Fault, FaultKind, PART, Room};
 pub(crate) use task::{MAX_ITEMS, Progress, State, TaskId, TaskIndex, TaskRow, Try, WorkerIndex};
 
 use crate::sys::{Fd, Mapping, WordsBuffer, memfd};

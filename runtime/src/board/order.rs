@@ -4,7 +4,7 @@
 //! never asked for, or run without its limit: the program's audit compares the row with what it remembers.
 
 use super::atomic::Ordering;
-use super::task::TaskRow;
+use super::task::{TaskRow, set};
 use super::{Span, TaskId};
 
 /// The part of a row that is the program's.
@@ -39,13 +39,14 @@ impl Order {
         row.room_offset.store(self.room.offset, relaxed);
         row.room_len.store(self.room.len, relaxed);
         row.first_index.store(self.first_index, relaxed);
-        row.timeout_nanos.store(self.timeout_nanos, relaxed);
-        row.retries.store(self.retries, relaxed);
-        row.guarded.store(u32::from(self.guarded), relaxed);
-        row.ends_at_fault
-            .store(u32::from(self.ends_at_fault), relaxed);
-        row.flush_each.store(u32::from(self.flush_each), relaxed);
         row.rings.store(u32::from(self.rings), relaxed);
+        if row.timeout_nanos.load(relaxed) != self.timeout_nanos {
+            row.timeout_nanos.store(self.timeout_nanos, relaxed);
+        }
+        set(&row.retries, self.retries);
+        set(&row.guarded, self.guarded.into());
+        set(&row.ends_at_fault, self.ends_at_fault.into());
+        set(&row.flush_each, self.flush_each.into());
     }
 
     /// Program, before it publishes `task`, and while that is on the board: whether its row still says this. The

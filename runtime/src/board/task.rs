@@ -145,15 +145,12 @@ impl StateWord {
 
 /// A row of the task table, in memory that every process of the pool can write.
 ///
-/// The first line is filled by the program before it publishes the row; the second is the progress of
-/// whoever works on it.
-#[repr(C, align(128))]
+/// What passes between two processes passes by the cache line, so each line has one writer at a time: the first is filled
+/// by the program before it publishes the row, the second is the progress of whoever works on it, and the third says
+/// what is mostly the same from task to task and then stays in every cache.
+#[repr(C, align(64))]
 #[derive(Debug, Default)]
 pub(crate) struct TaskRow {
-    pub(crate) state: StateWord,
-    /// The next row in the chain of finished ones.
-    pub(crate) next_finished: AtomicU32,
-    pub(crate) n_items: AtomicU32,
     /// The job's function as an offset in the program's image, see [`crate::sys::image`].
     pub(crate) shim: AtomicU64,
     /// A hash of the job's name, checked by the shim itself: an address is never an identity.
@@ -165,6 +162,13 @@ pub(crate) struct TaskRow {
     pub(crate) room_len: AtomicU64,
     /// Where the first item stands in the input of its map, see [`crate::job_index`].
     pub(crate) first_index: AtomicU64,
+    pub(crate) n_items: AtomicU32,
+    /// Whether the callers are told as soon as it is done; else when its worker has no other task that can wait so.
+    pub(crate) rings: AtomicU32,
+
+    pub(crate) state: StateWord,
+    pub(crate) progress: Progress,
+
     /// 0: no limit.
     pub(crate) timeout_nanos: AtomicU64,
     pub(crate) retries: AtomicU32,
@@ -174,11 +178,16 @@ pub(crate) struct TaskRow {
     pub(crate) ends_at_fault: AtomicU32,
     /// Whether the workers flush what an item printed before they count it as done.
     pub(crate) flush_each: AtomicU32,
-    /// Whether the callers are told as soon as it is done; else when its worker has no other task that can wait so.
-    pub(crate) rings: AtomicU32,
-
-    pub(crate) progress: Progress,
 }
+
+#[cfg(not(loom))]
+const _: () = {
+    const LINE: usize = 64;
+    assert!(std::mem::offset_of!(TaskRow, state) == LINE);
+    let progress = std::mem::offset_of!(TaskRow, progress);
+    assert!(progress + std::mem::offset_of!(Progress, stop) == 2 * LINE);
+    assert!(size_of::<TaskRow>() == 3 * LINE);
+};
 
 impl TaskRow {
     /// Whether no further item is to begin: the program says so, or one has failed and the task ends there.
@@ -191,25 +200,27 @@ impl TaskRow {
 }
 
 /// How far the items of a task have come.
-#[repr(C, align(64))]
+#[repr(C)]
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
+    /// The next row in the chain of finished ones.
+    pub(crate) next_finished: AtomicU32,
     /// Items whose job has begun; `started == done` between two items.
     pub(crate) started: AtomicU32,
     /// Items that have their verdict, in order.
     pub(crate) done: AtomicU32,
     pub(crate) n_faults: AtomicU32,
-    /// Set by the program, and by nobody else: begin no further item. See [`TaskRow::is_stopped`].
-    pub(crate) stop: AtomicU32,
-    pub(crate) attempts: Attempts,
-    pub(crate) guard: Guard,
     /// The worker that finished the last item, for reports.
     pub(crate) worker_pid: AtomicU32,
     /// Whether the registry may keep shared memory that results of this task name.
     pub(crate) gives: AtomicU32,
+    pub(crate) attempts: Attempts,
+    pub(crate) guard: Guard,
     pub(crate) heap_used: AtomicU64,
     /// Time spent in this task by its workers.
     pub(crate) busy_nanos: AtomicU64,
+    /// Set by the program, and by nobody else: begin no further item. See [`TaskRow::is_stopped`].
+    pub(crate) stop: AtomicU32,
 }
 
 impl Progress {
@@ -219,7 +230,6 @@ impl Progress {
             &self.started,
             &self.done,
             &self.n_faults,
-            &self.stop,
             &self.worker_pid,
             &self.gives,
         ];
@@ -230,6 +240,14 @@ impl Progress {
         self.guard.clear();
         self.heap_used.store(0, Ordering::Relaxed);
         self.busy_nanos.store(0, Ordering::Relaxed);
+        set(&self.stop, 0);
+    }
+}
+
+/// Program: a word of a line that is to stay in every cache while it says the same.
+pub(super) fn set(word: &AtomicU32, value: u32) {
+    if word.load(Ordering::Relaxed) != value {
+        word.store(value, Ordering::Relaxed);
     }
 }
 

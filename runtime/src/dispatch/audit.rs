@@ -272,7 +272,7 @@ mod tests {
         board.queue(Priority::Normal).take(|_| true);
         let record = &board.workers()[0];
         let mut n_looks = 0;
-        board.sleep_worker(WorkerIndex(0), Duration::ZERO, || {
+        board.sleep_worker(WorkerIndex(0), Duration::ZERO, |_| {
             n_looks += 1;
             if n_looks == 1 {
                 desk.audit(&board);

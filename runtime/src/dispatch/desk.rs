@@ -23,10 +23,10 @@ pub(super) struct Desk {
     withdrawn: Vec<TaskIndex>,
     n_rows: u32,
     n_in_flight: usize,
-    /// Of those, the tasks that are for all workers, not only for as many as there are cores.
+    /// Of those, the tasks that are for all workers, not only for a few.
     n_for_all: usize,
     /// What the board was told last, see [`Board::set_most_awake`].
-    most_awake: u32,
+    most_awake: Option<u32>,
     /// Whether there has been an outcome.
     has_answered: bool,
     rescan_seen: u32,
@@ -60,7 +60,7 @@ pub(super) struct Tenant {
     mailbox: Option<(Arc<Mailbox>, u64)>,
     listeners: Vec<Listener>,
     priority: Priority,
-    is_for_few: bool,
+    most_awake: Option<u32>,
     /// What the last audit found.
     wrong: Option<Wrong>,
 }
@@ -80,14 +80,14 @@ impl Tenant {
             mailbox: Some((Arc::clone(mailbox), tag)),
             listeners: Vec::new(),
             priority: Priority::Normal,
-            is_for_few: false,
+            most_awake: None,
             wrong: None,
         }
     }
 
-    /// Whether no more workers are to be woken for it than there are cores.
-    pub(super) fn for_few(mut self, is_for_few: bool) -> Self {
-        self.is_for_few = is_for_few;
+    /// See [`NewTask::most_awake`](super::NewTask::most_awake).
+    pub(super) fn with_most_awake(mut self, most_awake: Option<u32>) -> Self {
+        self.most_awake = most_awake;
         self
     }
 
@@ -170,7 +170,7 @@ impl Desk {
             n_rows: layout.n_tasks,
             n_in_flight: 0,
             n_for_all: 0,
-            most_awake: 0,
+            most_awake: None,
             has_answered: false,
             rescan_seen: 0,
             last_audit: sys::monotonic_nanos(),
@@ -197,11 +197,11 @@ impl Desk {
 
     /// The tasks on the board are for all workers.
     pub(super) fn call_all(&mut self, board: &Board) {
-        self.limit_awake(board, 0);
+        self.limit_awake(board, None);
         board.wake_worker();
     }
 
-    fn limit_awake(&mut self, board: &Board, most: u32) {
+    fn limit_awake(&mut self, board: &Board, most: Option<u32>) {
         if most != self.most_awake {
             self.most_awake = most;
             board.set_most_awake(most);
@@ -262,12 +262,8 @@ impl Desk {
     pub(super) fn seat(&mut self, board: &Board, index: TaskIndex, tenant: Tenant) -> TaskId {
         let order = tenant.remembered.order;
         self.n_in_flight += 1;
-        self.n_for_all += usize::from(!tenant.is_for_few);
-        let most_awake = if self.n_for_all > 0 {
-            0
-        } else {
-            sys::n_cores()
-        };
+        self.n_for_all += usize::from(tenant.most_awake.is_none());
+        let most_awake = tenant.most_awake.filter(|_| self.n_for_all == 0);
         self.limit_awake(board, most_awake);
         let row = &mut self.rows[index.0 as usize];
         row.priority = tenant.priority;
@@ -287,7 +283,7 @@ impl Desk {
     /// Takes every finished outcome.
     pub(super) fn drain(&mut self, board: &Board) {
         let header = board.header();
-        let link = |index| board.task(index).map(|row| &row.next_finished);
+        let link = |index| board.task(index).map(|row| &row.progress.next_finished);
         let whole = header
             .finished
             .0
@@ -430,13 +426,13 @@ impl Desk {
             passengers,
             mailbox,
             listeners,
-            is_for_few,
+            most_awake,
             ..
         }) = &mut row.tenant
         else {
             return;
         };
-        let is_for_few = *is_for_few;
+        let is_for_all = most_awake.is_none();
         let task = TaskId {
             index,
             generation: row.generation,
@@ -457,7 +453,7 @@ impl Desk {
         shared.state.free(row.generation);
         row.generation = row.generation.wrapping_add(1);
         self.n_in_flight -= 1;
-        self.n_for_all -= usize::from(!is_for_few);
+        self.n_for_all -= usize::from(is_for_all);
         self.has_answered = true;
         // After the mailbox, where they look.
         self.tell(listeners);

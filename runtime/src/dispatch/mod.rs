@@ -41,7 +41,7 @@ use outcome::{Limits, Remembered, Rest};
 pub(crate) use several::wait_for_any;
 pub(crate) use task::{NewTask, Refused};
 
-use crate::board::{self, ALIGN, Board, Layout, Order, Ordering, Span, TaskId, round_up};
+use crate::board::{self, Board, Layout, Order, Ordering, PART, Span, TaskId, round_up};
 use crate::codec::Passengers;
 use crate::error::{Error, ErrorKind};
 use crate::relatives::{ProcessInfo, current_process, long_name};
@@ -216,7 +216,7 @@ impl Dispatch {
         }
         let (index, span) = desk.set_aside(&self.board, task.needed())?;
         let input = Span::new(span.offset, task.input.len() as u64);
-        let room_offset = round_up(input.len, ALIGN);
+        let room_offset = round_up(input.len, PART);
         let room = Span::new(span.offset + room_offset, span.len - room_offset);
         self.board.write_all(input.offset, task.input.chunks());
         let order = task.order(input, room);
@@ -241,7 +241,7 @@ impl Dispatch {
                 task.tag,
             )
             .with_priority(task.priority)
-            .for_few(task.is_for_few),
+            .with_most_awake(task.most_awake),
         );
         drop(desk);
         self.board.wake_worker();

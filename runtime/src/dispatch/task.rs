@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::desk::Mailbox;
-use crate::board::{ALIGN, Order, Priority, Room, Span, round_up};
+use crate::board::{Order, PART, Priority, Room, Span, round_up};
 use crate::codec::Encoder;
 use crate::error::{Error, ErrorKind};
 
@@ -30,8 +30,8 @@ pub(crate) struct NewTask<'a> {
     /// Whether no item is to begin after one that failed.
     pub(crate) ends_at_fault: bool,
     pub(crate) flush_each: bool,
-    /// Whether no more workers are to be woken for it than there are cores, since it takes turns with them at best.
-    pub(crate) is_for_few: bool,
+    /// No more workers are to be awake for it than so many, where more would only be in each other's way.
+    pub(crate) most_awake: Option<u32>,
     /// Whether the caller wants to hear of it at once, or of several together.
     pub(crate) rings: bool,
     pub(crate) mailbox: &'a Arc<Mailbox>,
@@ -41,7 +41,7 @@ pub(crate) struct NewTask<'a> {
 impl NewTask<'_> {
     /// Bytes of the arena for the input and the room.
     pub(super) fn needed(&self) -> u64 {
-        round_up(self.input.len() as u64, ALIGN)
+        round_up(self.input.len() as u64, PART)
             + Room::len(self.n_items, self.fixed_output, self.heap_len)
     }
 

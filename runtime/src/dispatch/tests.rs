@@ -161,7 +161,7 @@ fn results_are_copied_from_the_task_s_own_places_only() {
         let block = make_block(board, others, 4096);
         [
             // From its room into what lies behind.
-            Span::new(heap.offset, heap.len + 1),
+            Span::new(heap.offset, heap.len + u64::from(N_ITEMS) * 32 + ALIGN),
             Span::new(arena.offset + arena.len - 64, 64),
             arena,
             // A block of another task, and no block at all.
@@ -281,7 +281,7 @@ fn a_busy_worker_whose_forerunner_died_asleep_is_left_alone() {
     let (mut desk, mailbox) = (Desk::new(LAYOUT), Arc::new(Mailbox::default()));
     let (index, record) = (WorkerIndex(0), &board.workers()[0]);
     let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let kill = || -> Option<()> { std::panic::resume_unwind(Box::new("SIGKILL")) };
+        let kill = |_| -> Option<()> { std::panic::resume_unwind(Box::new("SIGKILL")) };
         board.sleep_worker(index, std::time::Duration::ZERO, kill)
     }));
     assert!(killed.is_err());

@@ -14,6 +14,8 @@ use crate::sys;
 const TARGET: f64 = 1e6;
 /// Towards the end a task may take as little as this, and no less: handing it over costs some of it.
 const SHORTEST: f64 = 5e4;
+/// To put a task on the board and to take its outcome off costs the caller about so many nanoseconds.
+const HAND_OVER: f64 = 600.0;
 /// How long the first tasks may be in coming back before their items are for all workers: longer than a sleeper takes to
 /// wake.
 const TRIAL: Duration = Duration::from_micros(200);
@@ -80,9 +82,7 @@ impl Chunking {
     /// that the caller sleeps while half of them are worked off.
     pub(super) fn window(&self) -> usize {
         const MOST: usize = 256;
-        let nanos =
-            self.nanos_per_item().unwrap_or(TARGET) * self.fixed.unwrap_or(MAX_ITEMS) as f64;
-        ((SHORTEST / nanos) as usize).clamp(FEWEST, MOST) * self.n_busy()
+        ((SHORTEST / self.nanos_per_task()) as usize).clamp(FEWEST, MOST) * self.n_busy()
     }
 
     /// Whether the caller is to hear of this task at once: of the shortest, once in half a window is enough.
@@ -95,7 +95,7 @@ impl Chunking {
     /// another, and are for all workers.
     pub(super) fn patience(&self) -> Option<Duration> {
         let patience = if self.is_trial() { TRIAL } else { PATIENCE };
-        (self.is_for_few() && self.n_workers > sys::n_cores() as usize).then_some(patience)
+        (self.n_busy() < self.n_workers).then_some(patience)
     }
 
     /// No task has come back for that long.
@@ -112,17 +112,19 @@ impl Chunking {
     /// Workers that can be at work at once: on items that wait for nothing no more than there are cores, and the rest
     /// would only take turns with them.
     fn n_busy(&self) -> usize {
-        let n_cores = sys::n_cores() as usize;
-        self.n_workers.min(if self.is_for_few() {
-            n_cores
-        } else {
-            usize::MAX
-        })
+        let most = self.most_awake().map_or(usize::MAX, |most| most as usize);
+        self.n_workers.min(most)
     }
 
-    /// Whether the next task is for no more workers than there are cores.
-    pub(super) fn is_for_few(&self) -> bool {
-        self.is_quick() || self.is_trial()
+    /// How many workers are to be awake for the next task at the most, if not all.
+    pub(super) fn most_awake(&self) -> Option<u32> {
+        let is_for_few = self.is_quick() || self.is_trial();
+        is_for_few.then(|| sys::n_cores().min(self.n_that_keep_up()))
+    }
+
+    /// So many workers do tasks as fast as the caller hands them over.
+    fn n_that_keep_up(&self) -> u32 {
+        1 + (self.nanos_per_task() / HAND_OVER) as u32
     }
 
     fn is_quick(&self) -> bool {
@@ -143,6 +145,11 @@ impl Chunking {
     /// Whether items may print: what they print is then flushed one by one.
     pub(super) fn flush_each(&self) -> bool {
         !self.is_quick()
+    }
+
+    /// The longest that is to be expected.
+    fn nanos_per_task(&self) -> f64 {
+        self.nanos_per_item().unwrap_or(TARGET) * self.fixed.unwrap_or(MAX_ITEMS) as f64
     }
 
     /// `None` until the first measurement is there.
@@ -219,13 +226,14 @@ mod tests {
     fn many_tasks_are_on_the_board_only_where_they_are_short() {
         let window = |fixed, nanos| {
             let mut chunking = Chunking::new(fixed, 2, 0);
+            // For all workers, whatever number of cores there is.
+            chunking.be_surprised();
             chunking.learn(1, Duration::from_nanos(nanos), 8);
             chunking.window()
         };
-        assert_eq!(Chunking::new(Some(1), 2, 0).window(), 6, "nothing is known");
         assert_eq!(window(Some(1), 1_000_000), 6);
         assert_eq!(window(Some(1), 5_000), 20);
-        assert_eq!(window(Some(1), 100), 512);
+        assert_eq!(window(Some(1), 100), 256, "one worker keeps up");
         assert_eq!(window(None, 5), 6, "tasks are as long as suits them");
     }
 
@@ -245,21 +253,30 @@ mod tests {
     }
 
     #[test]
+    fn no_more_workers_are_awake_than_keep_up_with_the_caller() {
+        let most_awake = |nanos| {
+            let mut chunking = Chunking::new(Some(1), 2, 0);
+            assert_eq!(chunking.most_awake(), Some(sys::n_cores()), "a trial");
+            chunking.be_surprised();
+            chunking.learn(1, Duration::from_nanos(nanos), 8);
+            chunking.most_awake()
+        };
+        assert_eq!(most_awake(100), Some(1));
+        assert_eq!(most_awake(900), Some(sys::n_cores().min(2)));
+        assert_eq!(most_awake(5_000), None, "they may wait for something");
+    }
+
+    #[test]
     fn the_caller_hears_of_every_task_but_the_shortest() {
         let n_rings = |nanos| {
             let mut chunking = Chunking::new(Some(1), 2, 0);
+            chunking.be_surprised();
             chunking.learn(1, Duration::from_nanos(nanos), 8);
             (0..1024).filter(|&number| chunking.rings(number)).count()
         };
         assert_eq!(n_rings(20_000), 1024);
         assert_eq!(n_rings(5_000), 128, "twice in a window of 20");
-        // On one core one worker at a time is reckoned with.
-        let is_one_core = sys::n_cores() == 1;
-        assert_eq!(
-            n_rings(100),
-            if is_one_core { 9 } else { 5 },
-            "twice in a window"
-        );
+        assert_eq!(n_rings(100), 9, "twice in a window");
     }
 
     #[test]

@@ -363,7 +363,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             let task = NewTask {
                 heap_len: self.chunking.heap_len(n_items),
                 flush_each: self.chunking.flush_each(),
-                is_for_few: self.chunking.is_for_few(),
+                most_awake: self.chunking.most_awake(),
                 ends_at_fault: self.ends_at_failure,
                 rings: self.chunking.rings(number),
                 tag: number,

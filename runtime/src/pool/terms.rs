@@ -86,7 +86,7 @@ impl CallTerms {
             guarded: self.timeout.is_some() || self.deadline.is_some(),
             ends_at_fault: false,
             flush_each: true,
-            is_for_few: false,
+            most_awake: None,
             rings: true,
             mailbox,
             tag: 0,

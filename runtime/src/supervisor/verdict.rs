@@ -191,7 +191,7 @@ impl Death<'_> {
                 .header()
                 .finished
                 .0
-                .push(task.index, &row.next_finished);
+                .push(task.index, &row.progress.next_finished);
             return Burial::Finished;
         }
         row.state.requeue(task.generation, self.index);

@@ -231,20 +231,23 @@ fn wait_for_task(
     let (board, index) = (birth.board, birth.index);
     // What there is to do: to leave, or a task. Both are rung for. To leave comes first: what is queued still when a pool
     // closes is not wanted any more.
-    let look = || {
+    let look = |may_claim: bool| {
         let is_closing = board.header().closing.load(Ordering::Acquire) != 0;
         if is_closing {
             return Some(None);
         }
-        claim(board, record, index).map(Some)
+        let claimed = may_claim.then(|| claim(board, record, index));
+        claimed.flatten().map(Some)
     };
-    if let Some(next) = look() {
+    if let Some(next) = look(board.needs(index)) {
         return next;
     }
     bell.ring_if_owed(board);
     loop {
-        let spin = || may_spin.then(|| board.spin_worker(index, look)).flatten();
-        if let Some(next) = look().or_else(spin) {
+        let is_needed = board.needs(index);
+        let spin = || board.spin_worker(index, || look(true));
+        let spin = || (may_spin && is_needed).then(spin).flatten();
+        if let Some(next) = look(is_needed).or_else(spin) {
             return next;
         }
         may_spin = false;
@@ -338,7 +341,7 @@ fn work(
             .header()
             .finished
             .0
-            .push(task.index, &row.next_finished);
+            .push(task.index, &row.progress.next_finished);
         bell.owe();
         if rings {
             bell.ring_if_owed(board);

@@ -9,7 +9,7 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, check, fence};
-use crate::board::{Board, WorkerIndex};
+use crate::board::{Board, TaskId, WorkerIndex};
 use crate::program::{NewTask, Program};
 use crate::worker::{End, claim, finish, first, work};
 
@@ -53,7 +53,7 @@ struct Bells {
     watched: AtomicU32,
     /// As many are rung for at once.
     n_cores: u32,
-    /// Nobody is rung for where so many are awake; nought for no limit.
+    /// No more workers are to be awake; nought for no limit.
     most_awake: u32,
     n_done: AtomicU32,
     closing: AtomicU32,
@@ -129,13 +129,20 @@ impl Bells {
         found
     }
 
-    fn sleep_worker<T>(&self, worker: WorkerIndex, look: impl Fn() -> Option<T>) -> Option<T> {
+    fn needs(&self, worker: WorkerIndex) -> bool {
+        let sleepers = self.sleepers.load(Ordering::Relaxed);
+        let n_awake = self.bells.len() as u32 - (sleepers & SLEEPS).count_ones();
+        let is_awake = sleepers & SLEEPS & (0b11 << (worker.0 * 2)) == 0;
+        self.most_awake == 0 || n_awake < self.most_awake + u32::from(is_awake)
+    }
+
+    fn sleep_worker<T>(&self, worker: WorkerIndex, look: impl Fn(bool) -> Option<T>) -> Option<T> {
         let bell = &self.bells[usize::from(worker.0)];
         let seen = bell.word.load(Ordering::Acquire);
         let pair = 0b11 << (worker.0 * 2);
         self.sleepers.fetch_or(SLEEPS & pair, Ordering::AcqRel);
         fence(Ordering::SeqCst);
-        let mut found = look();
+        let mut found = look(self.needs(worker));
         if found.is_none() {
             bell.futex.wait(&bell.word, seen);
         }
@@ -144,7 +151,7 @@ impl Bells {
         let mut others_may_wait = was_rung_for;
         if found.is_none() {
             fence(Ordering::SeqCst);
-            found = look();
+            found = look(true);
             if found.is_some() && !was_rung_for {
                 self.sleepers.fetch_and(SLEEPS, Ordering::AcqRel);
                 self.spinning.store(0, Ordering::Release);
@@ -182,11 +189,16 @@ impl Bells {
         self.n_waiting.fetch_sub(1, Ordering::AcqRel);
     }
 
+    fn claim_if(&self, may_claim: bool, index: WorkerIndex) -> Option<TaskId> {
+        may_claim.then(|| claim(&self.board, index)).flatten()
+    }
+
     /// A worker that leaves once it has done a task.
     fn do_one(&self, index: WorkerIndex) {
-        let look = || claim(&self.board, index);
+        let look = |may_claim| self.claim_if(may_claim, index);
         loop {
-            if let Some(task) = look().or_else(|| self.sleep_worker(index, look)) {
+            let found = look(self.needs(index));
+            if let Some(task) = found.or_else(|| self.sleep_worker(index, look)) {
                 work(&self.board, index, task, 9, |_, _| End::Result(1));
                 return;
             }
@@ -196,12 +208,13 @@ impl Bells {
     /// A worker that leaves once all tasks are done.
     fn do_all(&self, index: WorkerIndex) {
         let n_tasks = self.board.tasks().len() as u32;
-        let look = || match claim(&self.board, index) {
+        let look = |may_claim| match self.claim_if(may_claim, index) {
             None if self.n_done.load(Ordering::Acquire) == n_tasks => Some(None),
             found => found.map(Some),
         };
         loop {
-            match look().or_else(|| self.sleep_worker(index, look)) {
+            let found = look(self.needs(index));
+            match found.or_else(|| self.sleep_worker(index, look)) {
                 Some(Some(task)) => {
                     work(&self.board, index, task, 9, |_, _| End::Result(1));
                     if self.n_done.fetch_add(1, Ordering::AcqRel) + 1 == n_tasks {
@@ -216,15 +229,16 @@ impl Bells {
 
     /// `wait_for_task` of `worker/mod.rs` where there is none, without its spinning.
     fn wait_for_the_end(&self, index: WorkerIndex) {
-        let look = || {
+        let look = |may_claim| {
             let is_closing = self.closing.load(Ordering::Acquire) != 0;
             if is_closing {
                 return Some(None);
             }
-            claim(&self.board, index).map(Some)
+            self.claim_if(may_claim, index).map(Some)
         };
         loop {
-            if let Some(next) = look().or_else(|| self.sleep_worker(index, look)) {
+            let found = look(self.needs(index));
+            if let Some(next) = found.or_else(|| self.sleep_worker(index, look)) {
                 assert_eq!(next, None, "there is no task");
                 return;
             }
@@ -233,8 +247,8 @@ impl Bells {
 
     /// A worker that has worked before and leaves once it has done a task.
     fn spin_and_do_one(&self, index: WorkerIndex) {
-        let look = || claim(&self.board, index);
-        let mut found = self.spin_worker(index, look);
+        let look = |may_claim| self.claim_if(may_claim, index);
+        let mut found = self.spin_worker(index, || look(true));
         while found.is_none() {
             found = self.sleep_worker(index, look);
         }

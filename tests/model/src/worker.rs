@@ -132,7 +132,7 @@ pub(crate) fn finish(board: &Board, index: WorkerIndex, task: TaskId) {
         .header()
         .finished
         .0
-        .push(task.index, &row.next_finished);
+        .push(task.index, &row.progress.next_finished);
     if let Some(record) = board.worker(index) {
         record.set_current(None);
     }

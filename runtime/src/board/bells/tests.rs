@@ -57,7 +57,7 @@ fn as_many_as_there_are_cores_are_rung_for_and_each_that_finds_a_task_rings_for_
     assert_eq!(n_rung_for(), most);
     // The first of them wakes up and takes a task.
     let woken = WorkerIndex(0);
-    let take = || board.queue(Priority::Normal).take(|_| true);
+    let take = |_| board.queue(Priority::Normal).take(|_| true);
     assert!(board.sleep_worker(woken, Duration::ZERO, take).is_some());
     assert_eq!(n_rung_for(), most, "another one in its place");
     assert!(!board.is_asleep(WorkerIndex(most as u16)));
@@ -72,19 +72,43 @@ fn nobody_is_rung_for_where_as_many_are_awake_as_are_wanted() {
     }
     append(&board, 0);
     append(&board, 1);
-    board.set_most_awake(1);
+    board.set_most_awake(Some(1));
     board.wake_worker();
     assert_eq!(board.bells().sleepers.0.len(LAYOUT.n_workers).1, 0);
     board.bells().sleepers.0.insert(WorkerIndex(0));
     board.wake_worker();
     assert!(!board.is_asleep(WorkerIndex(0)), "nobody was awake");
-    board.set_most_awake(0);
+    board.set_most_awake(None);
     board.bells().sleepers.0.remove(WorkerIndex(0));
     board.wake_worker();
     assert!(
         !board.is_asleep(WorkerIndex(1)),
         "there is no limit any more"
     );
+}
+
+#[test]
+fn who_is_one_too_many_lies_down_without_a_look_and_the_last_one_looks() {
+    let board = Board::create(LAYOUT).expect("memory for a small board").0;
+    let [one, two] = [WorkerIndex(0), WorkerIndex(1)];
+    for worker in 2..LAYOUT.n_workers as u16 {
+        board.bells().sleepers.0.insert(WorkerIndex(worker));
+    }
+    assert!(board.needs(one) && board.needs(two), "there is no limit");
+    board.set_most_awake(Some(1));
+    assert!(!board.needs(one) && !board.needs(two), "one is enough");
+    let looks = |worker| {
+        let mut looks = Vec::new();
+        board.sleep_worker(worker, Duration::ZERO, |may_claim| {
+            looks.push(may_claim);
+            None::<()>
+        });
+        looks
+    };
+    assert_eq!(looks(one), [false, true], "the other one is awake");
+    board.bells().sleepers.0.insert(two);
+    assert!(board.needs(one));
+    assert_eq!(looks(one), [true, true], "nobody else is awake");
 }
 
 #[test]
@@ -101,7 +125,7 @@ fn who_finds_by_itself_what_was_left_to_others_counts_on_them_no_more() {
     board.wake_worker();
     assert!(board.is_asleep(SLEEPER), "others have been rung for");
     let n_looks = Cell::new(0);
-    let take_at_second_look = || {
+    let take_at_second_look = |_| {
         n_looks.set(n_looks.get() + 1);
         (n_looks.get() == 2)
             .then(|| board.queue(Priority::Normal).take(|_| true))
@@ -144,7 +168,7 @@ fn nobody_counts_on_spinners_that_a_worker_gone_mad_has_made_up() {
         bells.sleepers.0.remove(worker);
         bells.spinning.0.remove(worker);
     }
-    let (seen, nothing) = (board.workers()[2].bell.now(), || None::<()>);
+    let (seen, nothing) = (board.workers()[2].bell.now(), |_| None::<()>);
     board.sleep_worker(WorkerIndex(2), Duration::ZERO, nothing);
     bells.sleepers.0.insert(WorkerIndex(2));
     append(&board, 0);

@@ -18,12 +18,12 @@ fn sleep_until_claimed(board: &Board, worker: WorkerIndex, claimed: &Sender<Task
         let row = board.task(task.index).expect("on the board");
         row.state.try_claim(task.generation, worker)
     };
-    let look = || board.queue(Priority::Normal).take(claim);
+    let look = |_: bool| board.queue(Priority::Normal).take(claim);
     let task = board.sleep_worker(worker, LONG, look);
     claimed.send(task.expect("one for each")).expect("heard");
 }
 
-fn publish(board: &Board, desk: &mut Desk, is_for_few: bool) {
+fn publish(board: &Board, desk: &mut Desk, most_awake: Option<u32>) {
     let (index, span) = desk.set_aside(board, 64).expect("room");
     let remembered = Remembered {
         order: crate::board::Order::default(),
@@ -33,7 +33,7 @@ fn publish(board: &Board, desk: &mut Desk, is_for_few: bool) {
     };
     let mailbox = Arc::<Mailbox>::default();
     let tenant = Tenant::new(span, remembered, Vec::new(), &mailbox, 0);
-    desk.seat(board, index, tenant.for_few(is_for_few));
+    desk.seat(board, index, tenant.with_most_awake(most_awake));
     board.wake_worker();
 }
 
@@ -50,6 +50,7 @@ fn a_sleeper_is_woken_when(then: impl FnOnce(&Board, &mut Desk)) {
     };
     let board = Board::create(layout).expect("memory for a small board").0;
     let mut desk = Desk::new(layout);
+    let few = Some(u32::from(n_cores));
     let (claimed, heard) = channel();
     std::thread::scope(|scope| {
         let board = &board;
@@ -61,10 +62,10 @@ fn a_sleeper_is_woken_when(then: impl FnOnce(&Board, &mut Desk)) {
             }
         }
         for _ in 0..n_cores {
-            publish(board, &mut desk, true);
+            publish(board, &mut desk, few);
             heard.recv_timeout(LONG).expect("a worker for each core");
         }
-        publish(board, &mut desk, true);
+        publish(board, &mut desk, few);
         let n_asleep = || (0..=n_cores).filter(|&worker| board.is_asleep(WorkerIndex(worker)));
         assert_eq!(
             n_asleep().count(),
@@ -85,6 +86,6 @@ fn tasks_for_few_are_for_all_once_they_have_taken_long() {
 #[test]
 fn tasks_for_few_are_for_all_beside_one_that_is() {
     a_sleeper_is_woken_when(|board, desk| {
-        publish(board, desk, false);
+        publish(board, desk, None);
     });
 }

@@ -48,7 +48,7 @@ fn make(
         guarded: false,
         ends_at_fault: false,
         flush_each: false,
-        is_for_few: false,
+        most_awake: None,
         rings: true,
         mailbox,
         tag: 0,
