@@ -206,6 +206,11 @@ pub(crate) mod poll {
         pub(crate) fn is_ready(&self, index: usize) -> bool {
             index < self.n_fds
         }
+
+        #[cfg(unix)]
+        pub(crate) fn is_hung_up(&self, _index: usize) -> bool {
+            false
+        }
     }
 }
 
