@@ -415,6 +415,53 @@ fn says_where_jobs_run() {
     }
 }
 
+/// Run as a program of its own by the test below.
+#[test]
+#[ignore = "the part of another test that runs in another environment"]
+fn tells_of_a_panic() {
+    for (_, executor) in each() {
+        let words = [(PathBuf::from("/dev/null"), 2)];
+        match executor.map_each(job!(counted), words).unwrap().remove(0) {
+            Err(JobError::Panicked { backtrace, .. }) => println!("begin\n{backtrace}end"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_panics_backtrace_has_the_job_in_it_and_little_else() {
+    let _test = begin();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "tells_of_a_panic", "--ignored", "--nocapture"])
+        .env("RUST_BACKTRACE", "1")
+        .env_remove("RUST_LIB_BACKTRACE");
+    let output = command.output().unwrap();
+    let (told, printed) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{told}{printed}");
+    let told: Vec<_> = told
+        .split("begin\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("end\n").next())
+        .collect();
+    let printed: Vec<_> = printed.split("stack backtrace:").skip(1).collect();
+    assert_eq!((told.len(), printed.len()), (KINDS.len(), KINDS.len()));
+    for backtrace in told.into_iter().chain(printed) {
+        assert!(backtrace.contains("executors::counted"), "{backtrace}");
+        for far in [
+            "install_panic_hook",
+            "procession::supervisor",
+            "executors::tells_of_a_panic",
+            "_start",
+        ] {
+            assert!(!backtrace.contains(far), "{far}:\n{backtrace}");
+        }
+    }
+}
+
 #[test]
 fn the_environment_chooses() {
     let _test = begin();
