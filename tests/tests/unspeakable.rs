@@ -5,8 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use procession::{JobError, Pool, job, pool_map, process_job};
-use procession_tests::processes::{self};
+use procession::{JobError, Pool, job, pool_map, process_job, worker_index};
 use procession_tests::{Tally, begin};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -45,7 +44,7 @@ impl Drop for Moody {
 
 /// Whether this is a worker of the test program.
 fn in_worker() -> bool {
-    !processes::name_of(std::process::id()).starts_with("crash")
+    worker_index().is_some()
 }
 
 #[process_job]
