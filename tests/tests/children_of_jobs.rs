@@ -13,10 +13,10 @@ use procession::{Array, JobError, Pool, job, process_job, spawn};
 use procession_tests::processes::{self, Signal};
 use procession_tests::{Scratch, begin, wait_for};
 
-/// What `sh` prints, and its exit code.
 /// The signals above are the C library's, or were ignored by whoever started the tests.
 const ORDINARY: u64 = 0x7fff_ffff;
 
+/// What `sh` prints, and its exit code.
 #[process_job]
 fn shell(script: &str) -> (String, Option<i32>) {
     let output = Command::new("sh").args(["-c", script]).output().unwrap();
