@@ -5,6 +5,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::{env, fs, process};
 
+#[cfg(all(target_os = "linux", not(procession_unsupported)))]
 use super::super::stream::{Deadline, Stream};
 use super::*;
 use crate::ErrorKind;
