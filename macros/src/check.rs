@@ -167,13 +167,29 @@ pub(crate) fn parameter_is_owned(ty: &Type, errors: &mut Errors) {
     borrowed.visit_type(ty);
 }
 
-pub(crate) fn result_is_owned(signature: &Signature, errors: &mut Errors) {
+fn result_is_owned(signature: &Signature, errors: &mut Errors) {
     match &signature.output {
         ReturnType::Default => {}
         ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)) => {
             errors.refuse(ty, "a job must return: a worker that runs a function without end never takes another item; return `()`");
         }
         ReturnType::Type(_, ty) => Borrowed::in_result(errors).visit_type(ty),
+    }
+}
+
+/// The same of a method of an object.
+pub(crate) fn answer_is_owned(signature: &Signature, errors: &mut Errors) {
+    match &signature.output {
+        ReturnType::Default => {}
+        ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)) => {
+            errors.refuse(ty, "a method of an object must return: one that runs without end keeps the object from everybody; return `()`");
+        }
+        ReturnType::Type(_, ty) => {
+            let mut borrowed = Borrowed::in_result(errors);
+            borrowed.borrowed = "a result must be owned: what it would borrow stays in the server; return `String` for `&str`, `Vec<T>` for `&[T]`";
+            borrowed.impl_trait = "a method of an object cannot return `impl Trait`: name the type, or collect into one such as `Vec<T>`";
+            borrowed.visit_type(ty);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
-//! Expansions of `#[process_job]` against the golden files in `tests/expand/`, which are read in review like code.
+//! Expansions of `#[process_job]` and `#[process_object]` against the golden files in `tests/expand/`, which are read in review like code.
 //!
-//! After a change on purpose: `UPDATE_EXPANSIONS=1 cargo test -p procession-macros golden`. To see what a job costs:
+//! After a change on purpose: `UPDATE_EXPANSIONS=1 cargo test -p procession-macros golden`. To see what a function costs:
 //! `cargo test -p procession-macros expansion_size -- --nocapture`.
 
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::{env, fs};
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens as _, quote};
 
-use crate::expand;
+use crate::{expand, object};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/expand");
 
@@ -29,21 +29,28 @@ fn expansions() -> Vec<(PathBuf, TokenStream)> {
 
 fn expansion(input: &Path) -> TokenStream {
     let file = syn::parse_file(&fs::read_to_string(input).unwrap()).unwrap();
-    let expand = |item: syn::Item| {
-        let syn::Item::Fn(mut function) = item else {
-            panic!("{} holds more than functions", input.display())
-        };
-        let is_ours = |attribute: &syn::Attribute| attribute.path().is_ident("process_job");
-        let attribute = function
-            .attrs
-            .remove(function.attrs.iter().position(is_ours).unwrap());
-        let arguments = match attribute.meta {
-            syn::Meta::List(list) => list.tokens,
-            _ => TokenStream::new(),
-        };
-        expand::process_job(arguments, function.into_token_stream())
+    let expand = |item: syn::Item| match item {
+        syn::Item::Fn(mut function) => {
+            let arguments = take_attribute(&mut function.attrs, "process_job");
+            expand::process_job(arguments, function.into_token_stream())
+        }
+        syn::Item::Impl(mut block) => {
+            let arguments = take_attribute(&mut block.attrs, "process_object");
+            object::process_object(arguments, block.into_token_stream())
+        }
+        _ => panic!("{} holds more than jobs and objects", input.display()),
     };
     file.items.into_iter().map(expand).collect()
+}
+
+/// Takes out the attribute of this name, and gives its arguments.
+fn take_attribute(attributes: &mut Vec<syn::Attribute>, name: &str) -> TokenStream {
+    let is_it = |attribute: &syn::Attribute| attribute.path().is_ident(name);
+    let place = attributes.iter().position(is_it).unwrap();
+    match attributes.remove(place).meta {
+        syn::Meta::List(list) => list.tokens,
+        _ => TokenStream::new(),
+    }
 }
 
 fn pretty(tokens: &TokenStream) -> String {
@@ -71,8 +78,16 @@ fn nothing_is_named_that_a_scope_could_redefine() {
     let job = quote!(
         fn job<T>(a: A, b: &B, c: T) -> C {}
     );
-    let expansion = expand::process_job(quote!(timeout = "1s", retries = 1), job.clone());
-    let ours: Vec<TokenTree> = flatten(expansion).split_off(flatten(job).len());
+    let of_job = expand::process_job(quote!(timeout = "1s", retries = 1), job.clone());
+    let block = quote!(
+        impl Object {
+            fn new(a: A) -> Self {}
+            fn method(&mut self, b: B) -> C {}
+        }
+    );
+    let of_object = object::process_object(TokenStream::new(), block.clone());
+    let added = |expansion, item| flatten(expansion).split_off(flatten(item).len());
+    let ours = [added(of_job, job), added(of_object, block)].concat();
     let banned = [
         "std",
         "core",
@@ -131,19 +146,27 @@ fn flatten(tokens: TokenStream) -> Vec<TokenTree> {
     flat
 }
 
+fn n_functions(item: &syn::Item) -> usize {
+    match item {
+        syn::Item::Impl(block) => block.items.len(),
+        _ => 1,
+    }
+}
+
 #[test]
 fn expansion_size() {
     for (input, tokens) in expansions() {
         let item = fs::read_to_string(&input).unwrap();
-        let n_functions = syn::parse_file(&item).unwrap().items.len();
+        let items = syn::parse_file(&item).unwrap().items;
+        let n_functions: usize = items.iter().map(n_functions).sum();
         let own = flatten(item.parse().unwrap()).len();
         let n_tokens = (flatten(tokens.clone()).len() - own) / n_functions;
         let n_lines = (pretty(&tokens).lines().count() - item.lines().count()) / n_functions;
         println!(
-            "{}: {n_lines} lines, {n_tokens} tokens beside the function",
+            "{}: {n_lines} lines, {n_tokens} tokens beside each function",
             input.file_stem().unwrap().display()
         );
-        // The cost of a job to its users' builds: a change that goes past this wants a reason.
+        // The cost of a job or a method to its users' builds: a change that goes past this wants a reason.
         assert!(n_tokens < 700, "{n_tokens}");
     }
 }

@@ -6,8 +6,8 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 use syn::{
-    Attribute, FnArg, ImplItem, ItemImpl, Pat, ReceiverKind, ReturnType, Safety, Signature, Type,
-    Visibility,
+    Attribute, FnArg, ImplItem, ItemImpl, Pat, PatType, Receiver, ReceiverKind, ReturnType, Safety,
+    Signature, Type, Visibility,
 };
 
 use crate::check;
@@ -17,6 +17,9 @@ use crate::path::door;
 const EXPECTED: &str =
     "`#[process_object]` goes on an `impl` block of a type's own, such as `impl Counter`";
 const ARGUMENTS: &str = "expected nothing, or `crate = path`";
+
+/// Functions that a proxy has whatever its object is.
+const OF_EVERY_PROXY: [&str; 3] = ["connect", "serve", "server_pid"];
 
 /// The whole of `#[process_object]`: the user's block, and after it either the proxy or the mistakes.
 pub(crate) fn process_object(arguments: TokenStream, tokens: TokenStream) -> TokenStream {
@@ -142,12 +145,21 @@ fn check_method(signature: &Signature, attributes: &[Attribute], errors: &mut Er
             "a method of an object cannot be generic: the server must know the types it reads",
         );
     }
-    for attribute in attributes {
-        if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
-            errors.refuse(attribute, "a method of an object cannot be conditional: put it into an `impl` block without `#[process_object]`");
-        }
+    if OF_EVERY_PROXY.iter().any(|name| signature.ident == name) {
+        let name = &signature.ident;
+        errors.refuse(name, format!("a proxy has a `{name}` of its own: give this one another name, or put it into an `impl` block without `#[process_object]`"));
+    }
+    for attribute in attributes
+        .iter()
+        .filter(|attribute| is_condition(attribute))
+    {
+        errors.refuse(attribute, "a method of an object cannot be conditional: put it into an `impl` block without `#[process_object]`");
     }
     for input in &signature.inputs {
+        let (FnArg::Receiver(Receiver { attrs, .. }) | FnArg::Typed(PatType { attrs, .. })) = input;
+        for attribute in attrs.iter().filter(|attribute| is_condition(attribute)) {
+            errors.refuse(attribute, "a parameter of an object's method cannot be conditional: its callers may be other programs; write two methods");
+        }
         match input {
             FnArg::Receiver(receiver) if !matches!(receiver.kind, ReceiverKind::Reference(..)) => {
                 errors.refuse(receiver, "a method of an object cannot take `self` away from its server: write `&self` or `&mut self`");
@@ -156,7 +168,11 @@ fn check_method(signature: &Signature, attributes: &[Attribute], errors: &mut Er
             FnArg::Typed(parameter) => check::parameter_is_owned(&parameter.ty, errors),
         }
     }
-    check::result_is_owned(signature, errors);
+    check::answer_is_owned(signature, errors);
+}
+
+fn is_condition(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
 }
 
 fn method(attributes: Vec<Attribute>, visibility: Visibility, signature: Signature) -> Method {
@@ -380,6 +396,8 @@ mod tests {
                     async unsafe fn f<T>(self, x: &str, y: impl Copy) -> &str { x }
                     #[cfg(a)]
                     fn g(self: Box<Self>) {}
+                    fn connect(&self, #[cfg_attr(a, b)] x: u8) -> impl Copy {}
+                    fn end(&self) -> ! {}
                 }
             ),
             &[
@@ -392,6 +410,10 @@ mod tests {
                 "a result must be owned",
                 "a method of an object cannot be conditional",
                 "a method of an object cannot take `self`",
+                "a proxy has a `connect` of its own",
+                "a parameter of an object's method cannot be conditional",
+                "a method of an object cannot return `impl Trait`",
+                "a method of an object must return",
             ],
         );
     }

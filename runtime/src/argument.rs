@@ -14,7 +14,8 @@ use crate::codec::{CodecError, Decoder, Encoder, Lend, Lent, Portable};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel to a worker process",
     label = "needs serde's `Serialize` and `Deserialize`",
-    note = "derive both: `#[derive(serde::Serialize, serde::Deserialize)]`; a type with a borrowed part cannot be read back as an owned value"
+    note = "derive both: `#[derive(serde::Serialize, serde::Deserialize)]`; a type with a borrowed part cannot be read back as an owned value",
+    note = "nor can a reference, where a job takes its parameter by value: for `&items` give `items` or `items.iter().cloned()`"
 )]
 pub trait ByValue: Sized {
     /// In the program.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::sys::signal;
 use nix::unistd::Pid;
@@ -85,6 +85,27 @@ pub fn name_of(pid: u32) -> String {
         .unwrap_or_default()
         .trim_end()
         .to_owned()
+}
+
+/// The signals that the thread at this place in `/proc` holds back: bit n - 1 for signal n.
+pub fn held_back(thread: &Path) -> u64 {
+    let status = fs::read_to_string(thread.join("status")).expect("a thread");
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    u64::from_str_radix(mask.expect("its mask").trim(), 16).expect("a number")
+}
+
+/// The same of all threads of this process that have this name.
+pub fn held_back_by_threads(name: &str) -> Vec<u64> {
+    let has_name = |thread: &PathBuf| {
+        fs::read_to_string(thread.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+    };
+    fs::read_dir("/proc/self/task")
+        .expect("/proc")
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(has_name)
+        .map(|thread| held_back(&thread))
+        .collect()
 }
 
 /// What a process has open of the files in which arrays and queues lie: by descriptor, the bytes that the file takes.

@@ -170,6 +170,32 @@ fn a_cancelled_job_is_no_failure_to_wait_for() {
 }
 
 #[test]
+fn a_failure_that_was_told_already_is_one_still() {
+    let _test = begin();
+    let pool = Pool::new(2).unwrap();
+    let mut handles = [
+        submit(&pool, FOREVER),
+        pool.submit(job!(panics), ()).unwrap(),
+    ];
+    let told = handles[1].join_timeout(Duration::MAX).unwrap_err();
+    assert!(matches!(told, JobError::Panicked { .. }), "{told:?}");
+    let waited = wait(&handles, WaitFor::FirstException, None);
+    assert_eq!((waited.done, waited.not_done), (vec![1], vec![0]));
+    assert!(handles[0].cancel());
+    // A result, or the news that it was cancelled, is no failure, though it be one to ask for it again.
+    let mut handles = [submit(&pool, FOREVER), submit(&pool, 1)];
+    assert_eq!(handles[1].join_timeout(Duration::MAX), Ok(Some(1)));
+    assert!(handles[1].join_timeout(Duration::ZERO).is_err());
+    assert!(handles[0].cancel());
+    let cancelled = handles[0].join_timeout(Duration::MAX);
+    assert_eq!(cancelled, Err(JobError::Cancelled));
+    let [cancelled, done] = handles;
+    let handles = [cancelled, done, submit(&pool, 100)];
+    let waited = wait(&handles, WaitFor::FirstException, None);
+    assert_eq!(waited.done, [0, 1, 2], "it waited for the last one");
+}
+
+#[test]
 fn threads_that_wait_for_the_same_handles_all_learn_of_the_end() {
     let _test = begin();
     let pool = Pool::new(1).unwrap();

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use procession::{
@@ -327,6 +328,68 @@ fn meets(words: &Queue<u8>) {
     words.put(1).unwrap();
 }
 
+static OWN: LazyLock<ThreadExecutor> = LazyLock::new(|| ThreadExecutor::new(2).unwrap());
+
+/// The nodes of a binary tree of this height, each counted by a job that waits for two others.
+#[process_job]
+fn nodes(height: u32) -> u32 {
+    if height == 0 {
+        return 1;
+    }
+    let left = OWN.submit(job!(nodes), height - 1).unwrap();
+    let right = OWN.map(job!(nodes), [height - 1]).unwrap();
+    1 + left.join().unwrap() + right[0]
+}
+
+#[test]
+fn jobs_join_jobs_of_their_own_executor_of_threads() {
+    let _test = begin();
+    assert_eq!(OWN.submit(job!(nodes), 8).unwrap().join(), Ok(511));
+}
+
+static ENDED_BY_ITS_JOB: Mutex<Option<ThreadExecutor>> = Mutex::new(None);
+
+#[process_job]
+fn ends_its_own_executor(begun: &Queue<()>, closes: bool) -> bool {
+    begun.get().unwrap();
+    let own = ENDED_BY_ITS_JOB.lock().unwrap().take().unwrap();
+    match closes {
+        true => own.close(),
+        false => drop(own),
+    }
+    true
+}
+
+#[test]
+fn an_executor_of_threads_may_be_ended_by_its_own_job() {
+    let _test = begin();
+    for (closes, fate) in [(true, Ok(())), (false, Err(JobError::Cancelled))] {
+        let threads = ThreadExecutor::new(1).unwrap();
+        let begun = Queue::new().unwrap();
+        let ends = threads.submit(job!(ends_its_own_executor), (begun.clone(), closes));
+        let waits = threads.submit(job!(nothing), ()).unwrap();
+        *ENDED_BY_ITS_JOB.lock().unwrap() = Some(threads);
+        begun.put(()).unwrap();
+        assert_eq!(ends.unwrap().join(), Ok(true));
+        assert_eq!(waits.join(), fate, "closes: {closes}");
+    }
+}
+
+#[test]
+fn no_workers_are_refused_everywhere_in_the_same_words() {
+    let _test = begin();
+    for kind in KINDS {
+        for workers in [0, 2000] {
+            let refused = AnyExecutor::builder().kind(kind).workers(workers).build();
+            assert_eq!(
+                refused.unwrap_err().to_string(),
+                format!("an executor needs 1 to 1024 workers, not {workers}"),
+                "{kind:?}"
+            );
+        }
+    }
+}
+
 #[process_job]
 fn pid() -> u32 {
     std::process::id()
@@ -352,6 +415,53 @@ fn says_where_jobs_run() {
     }
 }
 
+/// Run as a program of its own by the test below.
+#[test]
+#[ignore = "the part of another test that runs in another environment"]
+fn tells_of_a_panic() {
+    for (_, executor) in each() {
+        let words = [(PathBuf::from("/dev/null"), 2)];
+        match executor.map_each(job!(counted), words).unwrap().remove(0) {
+            Err(JobError::Panicked { backtrace, .. }) => println!("begin\n{backtrace}end"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_panics_backtrace_has_the_job_in_it_and_little_else() {
+    let _test = begin();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "tells_of_a_panic", "--ignored", "--nocapture"])
+        .env("RUST_BACKTRACE", "1")
+        .env_remove("RUST_LIB_BACKTRACE");
+    let output = command.output().unwrap();
+    let (told, printed) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{told}{printed}");
+    let told: Vec<_> = told
+        .split("begin\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("end\n").next())
+        .collect();
+    let printed: Vec<_> = printed.split("stack backtrace:").skip(1).collect();
+    assert_eq!((told.len(), printed.len()), (KINDS.len(), KINDS.len()));
+    for backtrace in told.into_iter().chain(printed) {
+        assert!(backtrace.contains("executors::counted"), "{backtrace}");
+        for far in [
+            "install_panic_hook",
+            "procession::supervisor",
+            "executors::tells_of_a_panic",
+            "_start",
+        ] {
+            assert!(!backtrace.contains(far), "{far}:\n{backtrace}");
+        }
+    }
+}
+
 #[test]
 fn the_environment_chooses() {
     let _test = begin();
@@ -362,6 +472,7 @@ fn the_environment_chooses() {
         (Some("process"), "Process false"),
         (Some("thread"), "Thread true"),
         (Some("inline"), "Inline true"),
+        (Some(""), "Process false"),
         (Some("threads"), bad),
     ] {
         let mut command = Command::new(std::env::current_exe().unwrap());

@@ -2,7 +2,6 @@
 
 #![cfg(target_os = "linux")]
 
-use std::fs;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
@@ -80,12 +79,7 @@ where
 }
 
 fn threads_named_procession() -> usize {
-    fs::read_dir("/proc/self/task")
-        .unwrap()
-        .flatten()
-        .filter_map(|task| fs::read_to_string(task.path().join("comm")).ok())
-        .filter(|name| name.trim() == "procession")
-        .count()
+    processes::held_back_by_threads("procession").len()
 }
 
 #[test]
@@ -324,6 +318,22 @@ fn a_callback_is_called_once_with_what_became_of_the_job() {
     assert_eq!(calls.recv().unwrap().0, Err(JobError::Cancelled));
     drop(called);
     assert!(calls.recv().is_err(), "each once");
+}
+
+#[test]
+fn signals_to_the_program_are_left_to_its_own_threads() {
+    let _test = begin();
+    let of_this_thread = || processes::held_back("/proc/thread-self".as_ref());
+    let before = of_this_thread();
+    let pool = Pool::new(1).unwrap();
+    assert_eq!(block_on(pool.submit(job!(square), 3).unwrap()), Ok(9));
+    assert_eq!(of_this_thread(), before);
+    let [held_back] = processes::held_back_by_threads("procession")[..] else {
+        panic!("it is one thread");
+    };
+    for signal in [Signal::SIGTERM, Signal::SIGALRM, Signal::SIGCHLD] {
+        assert_ne!(held_back & (1 << (signal as i32 - 1)), 0, "{signal}");
+    }
 }
 
 #[test]

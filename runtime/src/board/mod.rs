@@ -133,7 +133,12 @@ impl Board {
 
     /// A reference to a `T` at `offset`; `T` must consist of atomics.
     fn atomics<T>(&self, offset: u64) -> &T {
-        let span = Span::new(offset, size_of::<T>() as u64);
+        &self.table(offset, 1)[0]
+    }
+
+    /// As [`atomics`](Self::atomics), `len` of them side by side.
+    fn table<T>(&self, offset: u64, len: u64) -> &[T] {
+        let span = Span::new(offset, len * size_of::<T>() as u64);
         let pointer = self
             .pointer(span)
             .expect("the layout places every table within the mapping");
@@ -145,19 +150,6 @@ impl Board {
         // - In bounds and aligned, as checked above; alive as long as `self`, to which the reference is tied.
         // - The private callers below use it only for types made of atomics: every bit pattern is valid, and
         //   writes by any process (program, supervisor, workers, even one gone mad) are atomic or harmless.
-        unsafe { &*pointer.cast::<T>() }
-    }
-
-    fn table<T>(&self, offset: u64, len: u64) -> &[T] {
-        let span = Span::new(offset, len * size_of::<T>() as u64);
-        let pointer = self
-            .pointer(span)
-            .expect("the layout places every table within the mapping");
-        assert!(
-            pointer.addr().is_multiple_of(align_of::<T>()),
-            "the layout aligns every table"
-        );
-        // SAFETY: as in `atomics`, for `len` values of `T` side by side.
         unsafe { std::slice::from_raw_parts(pointer.cast::<T>(), len as usize) }
     }
 

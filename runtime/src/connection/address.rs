@@ -46,7 +46,9 @@ impl fmt::Display for Address {
 /// What an address can be made of: text, a path, the standard library's `SocketAddr`.
 ///
 /// The text is `unix:/path`, `unix:@name` or `tcp:host:port`, of which the first address that the host's name stands for is
-/// taken.
+/// taken. A name is looked up by `getaddrinfo(3)` in the calling thread, which takes as long as `resolv.conf(5)` lets it, and no
+/// time limit of this crate's counts it: where that matters, look names up beforehand and give a `SocketAddr`. Numbers,
+/// `tcp:127.0.0.1:5000`, are not looked up.
 ///
 /// ```
 /// use procession::connection::{Address, ToAddress};

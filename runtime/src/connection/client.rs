@@ -35,7 +35,7 @@ impl Client {
     /// # Errors
     ///
     /// What the listener or the system refused, see [`ConnectionError`]. A listener that has not come to `accept` yet is
-    /// waited for, 60 seconds at the longest.
+    /// waited for, 60 seconds at the longest; no limit is on the time in which a host's name is [looked up](ToAddress).
     ///
     /// ```
     /// use procession::connection::{Client, Connection, ConnectionError};

@@ -12,12 +12,13 @@ use std::{fmt, io, mem};
 
 use super::address::{Address, ToAddress};
 use super::error::ConnectionError;
-use super::handshake::{CROWDED_REPLY, Handshake, Role, TOO_SLOW_REPLY};
+use super::guest::{Guest, Progress};
+use super::handshake::{CROWDED_REPLY, TOO_SLOW_REPLY};
 use super::key::Key;
 use super::link::Connection;
 use super::options::Options;
 use super::socket::Socket;
-use super::stream::{Deadline, Stream, ended_in_handshake, in_handshake, is_timeout};
+use super::stream::{Deadline, Stream, is_timeout};
 use super::terms::Terms;
 use crate::error::Error;
 use crate::sys::PollSet;
@@ -28,8 +29,11 @@ const MOST_GUESTS: usize = 128;
 /// Where other programs connect to with [`Client::connect`](super::Client::connect).
 ///
 /// Whoever cannot show that it has the key is sent away while `accept` goes on waiting, so nobody without the key can
-/// hold up the listener by silence or slowness; [`refused`](Self::refused) tells of them. The file of a `unix:/path` address is
-/// removed when the listener is dropped, by the process that made it; one that a killed listener left behind is replaced.
+/// hold up the listener by silence or slowness; [`refused`](Self::refused) tells of them.
+///
+/// Dropped by the process that made it, it is closed, also where forks of that process have copies: whoever has not been
+/// accepted yet is told so, and the file of a `unix:/path` address is removed. One that a killed listener left behind is replaced.
+/// The name of a `unix:@name` address is free again when the last copy has gone.
 ///
 /// ```
 /// use procession::connection::{Client, Connection, Listener};
@@ -76,17 +80,6 @@ pub struct Refused {
 struct Lobby {
     guests: Vec<Guest>,
     ready: PollSet,
-}
-
-struct Guest {
-    stream: Stream,
-    handshake: Handshake,
-    deadline: Deadline,
-}
-
-enum Progress {
-    Waits,
-    Welcome(Terms),
 }
 
 impl Listener {
@@ -174,7 +167,8 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`System`](ConnectionError::System), where the system refuses: too many descriptors are open, say.
+    /// [`System`](ConnectionError::System), where the system refuses: too many descriptors are open, say; and in a fork, once
+    /// the process that made the listener has dropped it.
     ///
     /// ```
     /// # use procession::connection::{Client, Connection, Listener};
@@ -248,6 +242,9 @@ impl Listener {
                     Ok(()) => return Ok(Some(Connection::new(stream, &ours, &theirs))),
                     Err(error) => self.refuse(ConnectionError::system("accept a client", &error)),
                 }
+            }
+            if ready.is_hung_up(door) {
+                return Err(closed_elsewhere());
             }
             if ready.is_ready(door) {
                 self.let_in(guests)?;
@@ -337,61 +334,23 @@ impl Listener {
     }
 }
 
-impl Guest {
-    fn greet(stream: Stream, key: &Key, deadline: Deadline) -> Result<Self, ConnectionError> {
-        let begun = Handshake::begin(Role::Listener, key);
-        let (handshake, hello) =
-            begun.map_err(|error| ConnectionError::protocol(error.to_string()))?;
-        stream
-            .set_nonblocking(true)
-            .map_err(|error| in_handshake(&error))?;
-        let guest = Self {
-            stream,
-            handshake,
-            deadline,
-        };
-        guest.say(&hello)?;
-        Ok(guest)
-    }
+/// For a fork that goes on with its copy.
+fn closed_elsewhere() -> ConnectionError {
+    let error = io::Error::new(
+        io::ErrorKind::NotConnected,
+        "the process that made this listener has dropped it",
+    );
+    ConnectionError::system("accept a client", &error)
+}
 
-    /// A step at the most, so that nobody who sends much keeps others waiting.
-    fn go_on(&mut self, ours: &Terms) -> Result<Progress, ConnectionError> {
-        let mut bytes = [0; 256];
-        let n_awaited = self.handshake.n_awaited();
-        let n_read = match self.stream.read(&mut bytes[..n_awaited]) {
-            Ok(0) => return Err(ended_in_handshake()),
-            Ok(n_read) => n_read,
-            Err(error) if is_timeout(&error) => return Ok(Progress::Waits),
-            Err(error) => return Err(in_handshake(&error)),
-        };
-        match self.handshake.take(&bytes[..n_read], ours) {
-            Ok(step) => {
-                self.say(&step.reply)?;
-                Ok(step.theirs.map_or(Progress::Waits, Progress::Welcome))
-            }
-            Err(failure) => {
-                self.send_away(&failure.reply);
-                Err(failure.error)
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if self.socket.is_own() {
+            let lobby = self.lobby.get_mut().unwrap_or_else(PoisonError::into_inner);
+            for guest in &lobby.guests {
+                guest.stream.shut_down();
             }
         }
-    }
-
-    /// All that a handshake says fits into a socket's buffer, unless nothing was ever read from it.
-    fn say(&self, bytes: &[u8]) -> Result<(), ConnectionError> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        match self.stream.write(bytes) {
-            Ok(n_written) if n_written == bytes.len() => Ok(()),
-            Ok(_) => Err(ConnectionError::TimedOut),
-            Err(error) => Err(in_handshake(&error)),
-        }
-    }
-
-    fn send_away(&self, reply: &[u8]) {
-        // Whoever does not hear it is gone.
-        let _ = self.say(reply);
-        self.stream.shut_down();
     }
 }
 

@@ -56,6 +56,7 @@
 mod address;
 mod client;
 mod error;
+mod guest;
 mod handshake;
 mod key;
 mod link;

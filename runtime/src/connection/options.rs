@@ -34,7 +34,8 @@ impl Options {
 
     /// The time in which the other end has to show that it has the key, from the first byte to the last.
     ///
-    /// A client counts from its call: a listener's program that has not come to `accept` yet is waited for so long.
+    /// A client counts from its call: a listener's program that has not come to `accept` yet is waited for so long. The time in
+    /// which a host's name is [looked up](super::ToAddress) comes before it.
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = Some(timeout);

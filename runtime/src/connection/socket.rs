@@ -1,13 +1,13 @@
 //! The socket that a listener listens at, and its file if it has one.
 //!
-//! Invariants: it is only removed from the file system what is this socket's own, or what nobody listens at any more; by the
-//! process that made it alone, not by its forks.
+//! Invariants: it is only removed from the file system what is this socket's own, or what nobody listens at any more. The
+//! process that made the socket ends it, though forks have copies, and no fork does.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, process};
@@ -20,8 +20,8 @@ use crate::sys;
 pub(super) struct Socket {
     kind: Kind,
     address: Address,
-    /// Removed when this is dropped.
-    _file: Option<File>,
+    file: Option<File>,
+    maker: u32,
 }
 
 #[derive(Debug)]
@@ -30,12 +30,11 @@ enum Kind {
     Tcp(TcpListener),
 }
 
-/// The file of a socket, by what it is and who made it.
+/// The file of a socket, by what it is.
 #[derive(Debug)]
 struct File {
     path: PathBuf,
     identity: (u64, u64),
-    maker: u32,
 }
 
 impl Socket {
@@ -60,8 +59,14 @@ impl Socket {
         Ok(Self {
             kind,
             address,
-            _file: file,
+            file,
+            maker: process::id(),
         })
+    }
+
+    /// Whether this process has made it: what a fork has is a copy.
+    pub(super) fn is_own(&self) -> bool {
+        self.maker == process::id()
     }
 
     pub(super) fn address(&self) -> &Address {
@@ -75,6 +80,27 @@ impl Socket {
             Kind::Tcp(listener) => listener
                 .accept()
                 .and_then(|(stream, _)| Stream::of_tcp(stream)),
+        }
+    }
+
+    /// Nobody is let in any more, and who waits for it is told, also where forks have copies of the socket.
+    fn shut_down(&self) {
+        // The standard library shuts down streams alone, the system whatever is a socket.
+        let socket = self.as_fd().try_clone_to_owned().map(UnixStream::from);
+        if socket.is_ok_and(|socket| socket.shutdown(Shutdown::Both).is_ok()) {
+            while self.accept().is_ok() {}
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.is_own() {
+            // While somebody listens there, nobody replaces the file.
+            if let Some(file) = &self.file {
+                file.remove();
+            }
+            self.shut_down();
         }
     }
 }
@@ -93,14 +119,11 @@ impl File {
         Ok(Self {
             path: path.to_owned(),
             identity: identity(path)?,
-            maker: process::id(),
         })
     }
-}
 
-impl Drop for File {
-    fn drop(&mut self) {
-        if self.maker == process::id() && identity(&self.path).is_ok_and(|it| it == self.identity) {
+    fn remove(&self) {
+        if identity(&self.path).is_ok_and(|it| it == self.identity) {
             // An error means that somebody else was quicker.
             let _ = fs::remove_file(&self.path);
         }

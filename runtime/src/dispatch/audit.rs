@@ -124,6 +124,10 @@ mod tests {
     }
 
     fn scene() -> Scene {
+        scene_with(Priority::Normal)
+    }
+
+    fn scene_with(priority: Priority) -> Scene {
         let (board, _) = Board::create(LAYOUT).unwrap();
         let (mut desk, mailbox) = (Desk::new(LAYOUT), Arc::default());
         let (index, span) = desk.set_aside(&board, Room::len(1, Some(8), 0)).unwrap();
@@ -139,11 +143,8 @@ mod tests {
             limits: None,
             tags: 1,
         };
-        let task = desk.seat(
-            &board,
-            index,
-            Tenant::new(span, remembered, Vec::new(), &mailbox, 0),
-        );
+        let tenant = Tenant::new(span, remembered, Vec::new(), &mailbox, 0);
+        let task = desk.seat(&board, index, tenant.with_priority(priority));
         Scene {
             board,
             desk,
@@ -233,6 +234,34 @@ mod tests {
         row.retries.store(0, Ordering::Relaxed);
         for _ in 0..3 {
             assert!(!desk.audit(&board).is_written_over);
+        }
+    }
+
+    /// Its name stands in the queue of its priority, and no other tells when that is passed.
+    #[test]
+    fn a_row_withdrawn_serves_again_once_the_queue_of_its_priority_has_passed_its_name() {
+        for (priority, other) in [
+            (Priority::Low, Priority::Normal),
+            (Priority::Normal, Priority::High),
+            (Priority::High, Priority::Low),
+        ] {
+            let Scene {
+                board,
+                mut desk,
+                task,
+                ..
+            } = scene_with(priority);
+            for _ in 1..LAYOUT.n_tasks {
+                desk.set_aside(&board, 64).unwrap();
+            }
+            assert!(desk.withdraw(&board, task, &Rest::Cancelled));
+            board.queue(other).append(task);
+            board.queue(other).take(|_| true);
+            assert!(!desk.has_room(&board, 64), "{priority:?}: its name stands");
+            // So that it is not the emptiness that tells.
+            board.queue(priority).append(task);
+            assert_eq!(board.queue(priority).take(|_| true), Some(task));
+            assert!(desk.has_room(&board, 64), "{priority:?}");
         }
     }
 

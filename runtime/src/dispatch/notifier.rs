@@ -13,13 +13,12 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
 
 use super::listener::Listener;
 use super::several::wait_for_any;
 use super::{Dispatch, TaskId};
 use crate::supervisor::lock;
-use crate::sys::PerProcess;
+use crate::sys::{self, PerProcess};
 
 #[derive(Debug, Default)]
 struct Notifier {
@@ -57,8 +56,7 @@ impl Notifier {
     fn start(&'static self) -> io::Result<()> {
         let mut watched = lock(&self.watched);
         if !watched.has_thread {
-            let thread = thread::Builder::new().name("procession".into());
-            thread.spawn(|| self.run())?;
+            sys::thread::spawn("procession", || self.run())?;
             watched.has_thread = true;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::{Executor, ExecutorHandle, InlineExecutor, ThreadExecutor};
 use crate::error::{Error, JobError};
 use crate::job::Job;
-use crate::pool::{Pool, default_workers};
+use crate::pool::{Pool, checked_workers, default_workers};
 
 /// Where jobs run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,8 +19,8 @@ pub enum ExecutorKind {
 const VARIABLE: &str = "PROCESSION_EXECUTOR";
 
 impl ExecutorKind {
-    /// What the environment variable `PROCESSION_EXECUTOR` says: `process`, `thread` or `inline`. Where it is not set,
-    /// processes, and on systems that have no workers the caller.
+    /// What the environment variable `PROCESSION_EXECUTOR` says: `process`, `thread` or `inline`. Where it is not set or
+    /// empty, processes, and on systems that have no workers the caller.
     ///
     /// # Errors
     ///
@@ -37,6 +37,7 @@ impl ExecutorKind {
             return Ok(Self::of_this_system());
         };
         match word.to_str().map(str::trim) {
+            Some("") => Ok(Self::of_this_system()),
             Some("process") => Ok(Self::Process),
             Some("thread") => Ok(Self::Thread),
             Some("inline") => Ok(Self::Inline),
@@ -155,6 +156,7 @@ impl ExecutorBuilder {
     }
 
     /// The number of processes or threads, 1 to 1024; by default as [`PoolBuilder::workers`](crate::PoolBuilder::workers).
+    /// The caller is always one.
     ///
     /// ```
     /// use procession::{AnyExecutor, Executor, ExecutorKind};
@@ -172,12 +174,13 @@ impl ExecutorBuilder {
     ///
     /// # Errors
     ///
-    /// As [`PoolBuilder::build`](crate::PoolBuilder::build), [`ThreadExecutor::new`] and [`ExecutorKind::from_env`].
+    /// As [`PoolBuilder::build`](crate::PoolBuilder::build), [`ThreadExecutor::new`] and [`ExecutorKind::from_env`]. A number of
+    /// workers that one kind refuses is refused for each.
     ///
     /// ```
     /// use procession::{AnyExecutor, ErrorKind, ExecutorKind};
     ///
-    /// let none = AnyExecutor::builder().kind(ExecutorKind::Thread).workers(0).build();
+    /// let none = AnyExecutor::builder().kind(ExecutorKind::Inline).workers(0).build();
     /// assert_eq!(none.unwrap_err().kind(), ErrorKind::InvalidInput);
     /// ```
     pub fn build(self) -> Result<AnyExecutor, Error> {
@@ -185,9 +188,14 @@ impl ExecutorBuilder {
             Some(kind) => kind,
             None => ExecutorKind::from_env()?,
         };
-        let workers = || match self.workers {
-            Some(workers) => Ok(workers),
-            None => default_workers().map(|workers| workers as usize),
+        let asked_for = self
+            .workers
+            .map(|workers| checked_workers(workers, "an executor"))
+            .transpose()?;
+        let workers = || {
+            asked_for
+                .map_or_else(default_workers, Ok)
+                .map(|n| n as usize)
         };
         Ok(match kind {
             ExecutorKind::Process => Pool::new(workers()?)?.into(),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::local::{Call, Parcel};
+use super::thread::run_if_ours;
 use crate::argument::ByValue;
 use crate::error::JobError;
 use crate::pool::JobHandle;
@@ -47,6 +48,10 @@ enum State {
 impl Slot {
     pub(super) fn new(call: Call) -> Self {
         Self(Arc::new((Mutex::new(State::Waits(call)), Condvar::new())))
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Runs the call, unless it was cancelled.
@@ -162,7 +167,7 @@ impl<R> ExecutorHandle<R> {
 }
 
 impl<R: ByValue> ExecutorHandle<R> {
-    /// Waits for the job to end.
+    /// Waits for the job to end. In a job of the same [`ThreadExecutor`](crate::ThreadExecutor) it runs what nobody has begun yet.
     ///
     /// # Errors
     ///
@@ -183,10 +188,13 @@ impl<R: ByValue> ExecutorHandle<R> {
     pub fn join(self) -> Result<R, JobError> {
         match self.0 {
             Inner::Process(handle) => handle.join(),
-            Inner::Local(slot, _) => match slot.take(None)? {
-                Some(parcel) => parcel.open(),
-                None => unreachable!("without a time-out it waits to the end"),
-            },
+            Inner::Local(slot, _) => {
+                run_if_ours(&slot);
+                match slot.take(None)? {
+                    Some(parcel) => parcel.open(),
+                    None => unreachable!("without a time-out it waits to the end"),
+                }
+            }
         }
     }
 

@@ -2,7 +2,6 @@
 //!
 //! What the bytes name (shared memory) is kept until they have been read.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::thread;
 
@@ -11,7 +10,7 @@ use crate::codec::{CodecError, Decoder, Encoder, Passengers};
 use crate::error::{Error, JobError};
 use crate::job::{Job, StateType, encode_item, see_off};
 use crate::sys;
-use crate::worker::{WorkerState, panic_report, with_job_index};
+use crate::worker::{WorkerState, catch_panic, panic_report, with_job_index};
 
 /// Bytes, and what they name.
 pub(super) struct Parcel {
@@ -80,7 +79,7 @@ impl Call {
             let call = || with_job_index(self.index, || (self.run)(&self.arguments.bytes));
             // Of a panic that is not this job's.
             let _ = sys::take_panic();
-            match catch_unwind(AssertUnwindSafe(call)) {
+            match catch_panic(call) {
                 Ok(result) => return result.map_err(JobError::from),
                 Err(payload) => {
                     let error = JobError::panicked(panic_report(payload));

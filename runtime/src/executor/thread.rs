@@ -1,10 +1,14 @@
 //! Jobs in threads of this process.
 //!
-//! Invariant: a call that was taken on is run or cancelled before the executor is gone.
+//! Invariants:
+//! - A call that was taken on is run or cancelled before the last thread is gone.
+//! - A thread waits for no call that only it could run: what it joins and nobody has begun it runs itself. So among jobs that
+//!   join what they submitted, each waits for one that began later, and none for ever.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 
 use super::handle::Slot;
 use super::local::Call;
@@ -17,7 +21,11 @@ use crate::sys::lock;
 /// Runs jobs in threads of the program: for jobs that are trusted and wait much, or to look at them with a profiler.
 ///
 /// See [`Executor`] for what is the same as in a process, and what is not. Dropping it cancels what waits and waits
-/// for what runs, since a thread cannot be ended; [`close`](Self::close) waits for everything.
+/// for what runs, since a thread cannot be ended; [`close`](Self::close) waits for everything. A job that does so with its own
+/// executor waits for nobody, or it would wait for itself: the threads end once they have run what is theirs.
+///
+/// A job may submit to its own executor and [join](ExecutorHandle::join): what nobody has begun then runs at once, on the thread of
+/// the job that joins, on top of its stack. [`join_timeout`](ExecutorHandle::join_timeout) only waits.
 ///
 /// ```
 /// use procession::{Executor, ThreadExecutor, job, process_job};
@@ -54,12 +62,37 @@ impl std::fmt::Debug for Queue {
     }
 }
 
+thread_local! {
+    /// Whose jobs this thread runs.
+    static SERVED: RefCell<Option<Arc<Queue>>> = const { RefCell::new(None) };
+}
+
+/// Runs the call at once where it waits for one of the threads of which this is one.
+pub(super) fn run_if_ours(slot: &Slot) {
+    // A destructor of a thread's own may find the thread past its work.
+    let served = SERVED.try_with(|served| served.borrow().clone());
+    if let Ok(Some(queue)) = served
+        && queue.take_out(slot)
+    {
+        slot.run();
+    }
+}
+
 impl Queue {
     /// Lives as one of the threads.
-    fn serve(&self) {
+    fn serve(self: &Arc<Self>) {
+        SERVED.set(Some(Arc::clone(self)));
         while let Some(slot) = self.next() {
             slot.run();
         }
+    }
+
+    /// Whether the call waited here.
+    fn take_out(&self, slot: &Slot) -> bool {
+        let waiting = &mut lock(&self.state).waiting;
+        // What a job joins it has submitted not long ago.
+        let place = waiting.iter().rposition(|other| other.is(slot));
+        place.and_then(|place| waiting.remove(place)).is_some()
     }
 
     fn next(&self) -> Option<Slot> {
@@ -98,7 +131,7 @@ impl ThreadExecutor {
         };
         for place in 0..n_threads {
             let queue = Arc::clone(&this.queue);
-            let thread = std::thread::Builder::new()
+            let thread = thread::Builder::new()
                 .name(format!("executor-{place}"))
                 .spawn(move || queue.serve())
                 .map_err(|error| Error::system("start a thread", error))?;
@@ -107,7 +140,7 @@ impl ThreadExecutor {
         Ok(this)
     }
 
-    /// Waits for everything that was submitted, then ends the threads.
+    /// Waits for everything that was submitted, then ends the threads. Called by one of its own jobs, it does not wait.
     ///
     /// ```
     /// procession::ThreadExecutor::new(1)?.close();
@@ -120,6 +153,11 @@ impl ThreadExecutor {
     fn end(&mut self) {
         lock(&self.queue.state).is_closed = true;
         self.queue.has_changed.notify_all();
+        let this_thread = thread::current().id();
+        let is_this = |one: &JoinHandle<()>| one.thread().id() == this_thread;
+        if self.threads.iter().any(is_this) {
+            return;
+        }
         for thread in self.threads.drain(..) {
             // A panic of a job ends no thread.
             let _ = thread.join();
@@ -129,7 +167,13 @@ impl ThreadExecutor {
 
 impl Drop for ThreadExecutor {
     fn drop(&mut self) {
-        let waiting = std::mem::take(&mut lock(&self.queue.state).waiting);
+        let mut state = lock(&self.queue.state);
+        if state.is_closed {
+            // After `close` there is nothing left to do, and what a job of ours has closed goes on.
+            return;
+        }
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
         for slot in waiting {
             slot.cancel();
         }

@@ -6,12 +6,12 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use super::{Object, Reply, Request};
 use crate::connection::{Connection, Listener};
 use crate::error::Error;
 use crate::sync::Event;
+use crate::sys;
 
 /// What a process that serves an object runs.
 #[procession_macros::process_job(crate = crate, name = "process_object")]
@@ -35,8 +35,7 @@ pub(super) fn serve<O: Object>(object: O, listener: &Listener) -> Result<(), Err
     loop {
         let client = listener.accept()?;
         let object = Arc::clone(&object);
-        let serving = thread::Builder::new().name("process_object".into());
-        serving.spawn(move || serve_one(&object, &client))?;
+        sys::thread::spawn("process_object", move || serve_one(&object, &client))?;
     }
 }
 

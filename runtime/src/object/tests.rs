@@ -3,6 +3,7 @@
 use std::thread;
 
 use crate::connection::{Listener, random_key};
+use crate::sys::testing::signal_set;
 use crate::{
     Dict, Error, ErrorKind, JobError, List, Namespace, process_job, process_object, spawn,
 };
@@ -51,6 +52,11 @@ impl Register {
 
     pub(crate) fn exit(&self) {
         std::process::exit(3);
+    }
+
+    /// The signals that the thread of this call holds back.
+    pub(crate) fn held_back(&self) -> u64 {
+        signal_set("SigBlk:")
     }
 
     pub(crate) fn wait(&self) {
@@ -151,6 +157,12 @@ fn an_object_is_served_to_programs_that_have_its_key_and_its_type() {
     let register = RegisterProxy::connect(&address, key).unwrap();
     assert_eq!(register.add("a".into(), 5).unwrap(), 5);
     assert_eq!(register.server_pid(), None);
+    let sigterm = 1 << (nix::libc::SIGTERM - 1);
+    assert_ne!(
+        register.held_back().unwrap() & sigterm,
+        0,
+        "handlers are the program's"
+    );
     assert!(RegisterProxy::connect(&address, b"another key").is_err());
     assert!(OtherProxy::connect(&address, key).is_err());
     assert_eq!(register.clone().entries().unwrap(), [("a".into(), 5)]);

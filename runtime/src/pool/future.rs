@@ -16,7 +16,7 @@ use crate::error::{Error, JobError};
 /// wait and sleeps otherwise.
 ///
 /// That thread stays. A pool of [`StartMethod::Fork`](crate::StartMethod::Fork), which is for programs of one thread, is
-/// to be built before.
+/// to be built before. Signals that are sent to the program go to other threads.
 ///
 /// Polled again after it was ready, it gives [`JobError::Lost`]. To drop the future is to drop the handle: the job runs
 /// unheard. Polled by `&mut handle`, it can be left and awaited again, or joined.
@@ -80,7 +80,8 @@ impl<R: ByValue + 'static> JobHandle<R> {
     /// never by this call itself. Callbacks run one after another: a slow one keeps no worker, but it delays the others and
     /// the futures that are to be woken. A panic in one ends there, after the program's panic hook has been told. If the
     /// program ends first, it is not called. That thread stays, and forks need a program of one: no
-    /// [`fork_map`](crate::fork_map) and no pool of [`StartMethod::Fork`](crate::StartMethod::Fork) after this.
+    /// [`fork_map`](crate::fork_map) and no pool of [`StartMethod::Fork`](crate::StartMethod::Fork) after this. It holds back the
+    /// signals that are sent to the program, and so do threads that a callback starts.
     ///
     /// # Errors
     ///

@@ -45,6 +45,8 @@ pub struct JobHandle<R> {
     pub(super) task: TaskId,
     /// Whether a waker of this handle's may be with its task.
     pub(super) is_awaited: bool,
+    /// Whether the job failed, and was not cancelled, and that was told already.
+    told_of_failure: bool,
     job: &'static str,
     result: PhantomData<fn() -> R>,
 }
@@ -75,6 +77,7 @@ pub(super) fn submit<J: Job<Item>, Item>(
         mailbox,
         task,
         is_awaited: false,
+        told_of_failure: false,
         job: J::NAME,
         result: PhantomData,
     })
@@ -121,14 +124,25 @@ impl<R: ByValue> JobHandle<R> {
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn join_timeout(&mut self, timeout: Duration) -> Result<Option<R>, JobError> {
-        self.dispatch
-            .take_single(&self.mailbox, || true, Some(timeout), "job")
+        let is_first = !self.mailbox.is_emptied();
+        let taken = self
+            .dispatch
+            .take_single(&self.mailbox, || true, Some(timeout), "job");
+        if is_first && let Err(error) = &taken {
+            self.told_of_failure = *error != JobError::Cancelled;
+        }
+        taken
     }
 }
 
 impl<R> JobHandle<R> {
     pub(crate) fn dispatch(&self) -> &Dispatch {
         &self.dispatch
+    }
+
+    /// Of a job that has ended: whether it has no result, and was not cancelled.
+    pub(super) fn has_failed(&self) -> bool {
+        self.told_of_failure || self.mailbox.has_failed()
     }
 
     /// Whether the job has ended, in whatever way.

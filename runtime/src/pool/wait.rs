@@ -143,7 +143,8 @@ pub struct Waited {
 
 /// Waits for some of the handles' jobs to end, but not longer than `timeout`: Python's `concurrent.futures.wait`.
 ///
-/// The handles may be of several pools, and keep their results. Of no handles it waits for none.
+/// The handles may be of several pools, and keep their results. A job whose result was taken already has ended still, and
+/// failed if that was an error. Of no handles it waits for none.
 ///
 /// ```
 /// use std::time::Duration;
@@ -171,7 +172,7 @@ pub fn wait<R>(handles: &[JobHandle<R>], until: WaitFor, timeout: Option<Duratio
         for place in watch.notes.take() {
             n_ended += 1;
             has_ended[place] = true;
-            has_failed |= handles[place].mailbox.has_failed();
+            has_failed |= handles[place].has_failed();
         }
         let is_enough = match until {
             WaitFor::FirstCompleted => n_ended > 0,

@@ -3,10 +3,9 @@
 //! Responsible for: both in their order, within a time that this process cannot prolong. Not responsible for what a finalizer
 //! returns, which its shim sends ([`crate::job`]), nor for workers that are killed: those have no end in order.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::{Birth, WorkerState, finalizer_at, setup_part};
+use super::{Birth, WorkerState, catch_panic, finalizer_at, setup_part};
 use crate::board::{Ordering, Phase, WorkerRecord};
 use crate::codec::Decoder;
 use crate::supervisor::SetupPart;
@@ -31,18 +30,15 @@ pub(super) fn finish(birth: &Birth<'_>, record: &WorkerRecord, mut state: Worker
     }
     if let Some([shim, job]) = birth.terms.finalizer {
         let args = setup_part(birth, SetupPart::FinalizerArgs);
-        let result = finalizer_at(shim as i64).map(|finalizer| {
-            catch_unwind(AssertUnwindSafe(|| {
-                finalizer(Decoder::new(args), job, &mut state)
-            }))
-        });
+        let result = finalizer_at(shim as i64)
+            .map(|finalizer| catch_panic(|| finalizer(Decoder::new(args), job, &mut state)));
         // Its own panics it has caught; these are of what it was given and could not read.
         if !matches!(result, Some(Ok(Ok(())))) {
             sys::exit_now(1);
         }
     }
     // A panic in it has been printed. What was panicked with may panic again when it goes.
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
+    if let Err(payload) = catch_panic(|| drop(state)) {
         std::mem::forget(payload);
     }
     sys::flush_stdio();

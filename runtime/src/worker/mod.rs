@@ -21,9 +21,9 @@ mod finish;
 mod growth;
 mod job_index;
 mod state;
+mod user_code;
 mod worker_index;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 pub use chunk::Chunk;
@@ -32,6 +32,7 @@ pub(crate) use fault::{take_back_fault, write_fault};
 pub use job_index::job_index;
 pub(crate) use job_index::with_job_index;
 pub(crate) use state::WorkerState;
+pub(crate) use user_code::catch_panic;
 pub use worker_index::worker_index;
 
 use growth::Growth;
@@ -203,7 +204,7 @@ fn initialize(birth: &Birth<'_>, record: &WorkerRecord) -> Result<WorkerState, S
     let args = setup_part(birth, SetupPart::InitializerArgs);
     let initializer = initializer_at(shim as i64)
         .ok_or("the pool's initializer is not in this program's image")?;
-    let result = catch_unwind(AssertUnwindSafe(|| initializer(Decoder::new(args), job)));
+    let result = catch_panic(|| initializer(Decoder::new(args), job));
     sys::flush_stdio();
     record.words.clear();
     match result {
@@ -314,7 +315,7 @@ fn work(
                 "the job's function is not in this program's image",
             )),
         };
-        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(&mut chunk, state))) {
+        while let Err(payload) = catch_panic(|| run(&mut chunk, state)) {
             chunk.put_panic(&panic_report(payload));
             if birth.closure.is_some() {
                 break;

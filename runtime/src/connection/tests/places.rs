@@ -5,8 +5,12 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::{env, fs, process};
 
+#[cfg(all(target_os = "linux", not(procession_unsupported)))]
+use super::super::stream::{Deadline, Stream};
 use super::*;
 use crate::ErrorKind;
+#[cfg(all(target_os = "linux", not(procession_unsupported)))]
+use crate::sys::testing::{in_child, watched};
 
 /// A folder of the test's own.
 struct Folder(PathBuf);
@@ -72,12 +76,79 @@ fn a_living_listener_and_a_file_that_is_no_socket_are_left_alone() {
 
 #[test]
 #[cfg(all(target_os = "linux", not(procession_unsupported)))]
-fn a_fork_that_drops_its_copy_leaves_the_file() {
-    let folder = Folder::new("fork");
-    let listener = Listener::bind(folder.socket(), KEY).unwrap();
-    let listener = std::cell::Cell::new(Some(listener));
-    crate::sys::testing::in_child(|| drop(listener.take())).succeeds();
-    serves(&listener.take().unwrap());
+fn a_fork_that_drops_its_copy_leaves_listener_and_file() {
+    watched(|| {
+        let folder = Folder::new("fork");
+        for address in of_each_kind(&folder) {
+            let listener = Listener::bind(address, KEY).unwrap();
+            let listener = std::cell::Cell::new(Some(listener));
+            in_child(|| drop(listener.take())).succeeds();
+            serves(&listener.take().unwrap());
+        }
+    });
+}
+
+#[test]
+#[cfg(all(target_os = "linux", not(procession_unsupported)))]
+fn a_fork_that_accepts_at_its_copy_is_told_of_the_end() {
+    watched(|| {
+        let folder = Folder::new("accepts");
+        for address in of_each_kind(&folder) {
+            let listener = Listener::bind(address, KEY).unwrap();
+            let fork = in_child(|| {
+                let error = listener.accept::<u8, u8>().map(drop).unwrap_err();
+                assert!(error.to_string().contains("has dropped it"), "{error}");
+            });
+            drop(listener);
+            fork.succeeds();
+        }
+    });
+}
+
+#[cfg(all(target_os = "linux", not(procession_unsupported)))]
+fn of_each_kind(folder: &Folder) -> [Address; 3] {
+    let name = format!("procession-fork-{}", process::id());
+    [
+        Address::Unix(folder.socket()),
+        Address::Abstract(name),
+        "tcp:127.0.0.1:0".to_address().unwrap(),
+    ]
+}
+
+#[test]
+#[cfg(all(target_os = "linux", not(procession_unsupported)))]
+fn who_waits_for_a_listener_is_told_of_its_end_though_a_fork_has_a_copy() {
+    let folder = Folder::new("copy");
+    for address in of_each_kind(&folder) {
+        let listener = Listener::bind(address, KEY).unwrap();
+        let address = listener.address().clone();
+        let connect = || Stream::connect(&address, Deadline::NEVER);
+        let guest = connect().unwrap();
+        let none = listener.accept_timeout::<u8, u8>(Duration::from_millis(5));
+        assert!(none.unwrap().is_none());
+        let waits = connect().unwrap();
+        let fork = in_child(|| thread::sleep(PATIENCE));
+        drop(listener);
+        let told = |stream: &Stream| loop {
+            match stream.read_within(&mut [0; 256], Some(PATIENCE / 2)) {
+                Ok(0) => break,
+                // The greeting.
+                Ok(_) => {}
+                Err(error) => {
+                    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+                    break;
+                }
+            }
+        };
+        told(&guest);
+        told(&waits);
+        connect().unwrap_err();
+        if !matches!(address, Address::Abstract(_)) {
+            serves(&Listener::bind(&address, KEY).unwrap());
+        }
+        fork.kill();
+        serves(&Listener::bind(&address, KEY).unwrap());
+    }
 }
 
 #[test]

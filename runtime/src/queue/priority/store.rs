@@ -16,7 +16,9 @@
 //!   long as that at the most. Where a number cannot be right, the queue is emptied and closed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
 
 use super::super::error::QueueError;
 use super::super::message::Message;
@@ -179,7 +181,8 @@ impl Store {
         shared.turn.store(turn.wrapping_add(1), Relaxed);
         cell.rank.store(rank, Relaxed);
         cell.turn.store(turn, Relaxed);
-        cell.mark.store(len as u64 + 1, Relaxed);
+        // Release: pairs with the acquire in `make_anew`, where no lock's release came between.
+        cell.mark.store(len as u64 + 1, Release);
         let n = self.n_waiting();
         self.order(n).store(first, Relaxed);
         self.rise(n);
@@ -337,7 +340,7 @@ impl Store {
         let mut is_used = vec![false; n_fresh as usize];
         let mut n = 0;
         for first in 0..n_fresh {
-            let mark = self.cell(first).mark.load(Relaxed);
+            let mark = self.cell(first).mark.load(Acquire);
             if mark == 0 {
                 continue;
             }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::super::fuzzing::is_an_orderly_error;
 use super::super::tests::crash::below;
 use super::*;
+use crate::sys::exit_now;
 use crate::sys::testing::{in_child, watched};
 use crate::{ErrorKind, Value};
 
@@ -162,6 +163,34 @@ fn who_is_killed_inside_of_put_and_get_loses_his_own_message_at_most() {
             for rank in 0..below(&mut random, 10) as u32 {
                 queue.put(rank, sealed(rank, 200)).unwrap();
             }
+        }
+    });
+}
+
+/// The mark, by which a message is there, comes after the last of its bytes.
+#[test]
+fn who_ends_among_the_bytes_of_his_message_has_put_none() {
+    watched(|| {
+        let queue: Bytes = small(u32::MAX);
+        queue.put(2, sealed(2, 300)).unwrap();
+        let chunk = [7; 200];
+        // After the last of them he ends before the next word is written.
+        for n_written in 0..=5 {
+            let victim = in_child(|| {
+                let _held = queue.hold(Patience::Endless);
+                let chunks = (0..=5).map(|number| match number == n_written {
+                    true => exit_now(9),
+                    false => &chunk[..],
+                });
+                let put = queue.store.put(1, 5 * chunk.len(), chunks);
+                unreachable!("{put:?}");
+            });
+            assert_eq!(victim.code(), Some(9));
+            queue.put(3, sealed(3, 700)).unwrap();
+            assert_eq!(queue.len(), 2, "after {n_written} chunks");
+            assert!(queue.get() == Ok((2, sealed(2, 300))));
+            assert!(queue.get() == Ok((3, sealed(3, 700))));
+            queue.put(2, sealed(2, 300)).unwrap();
         }
     });
 }

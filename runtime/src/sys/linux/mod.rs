@@ -28,6 +28,7 @@ pub(crate) mod crash;
 pub(crate) mod signals;
 pub(crate) mod stack;
 pub(crate) mod start;
+pub(crate) mod thread;
 
 #[cfg(test)]
 pub(crate) mod testing;

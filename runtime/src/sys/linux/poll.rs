@@ -104,6 +104,13 @@ impl PollSet {
             .get(index)
             .is_some_and(|entry| entry.revents != 0)
     }
+
+    /// After a wait: whether nothing more will ever come from it, once it is read empty.
+    pub(crate) fn is_hung_up(&self, index: usize) -> bool {
+        self.entries
+            .get(index)
+            .is_some_and(|entry| entry.revents & libc::POLLHUP != 0)
+    }
 }
 
 impl std::fmt::Debug for PollSet {

@@ -1,7 +1,7 @@
 //! Which signals a process of ours ignores, handles or holds back.
 //!
-//! Responsible for the dispositions and the mask of a supervisor and of a worker, and for holding all
-//! signals back over a short stretch of code. Does not send signals and does not handle a crash: the
+//! Responsible for the dispositions and the mask of a supervisor and of a worker, for holding all
+//! signals back over a short stretch of code, and for keeping them from threads of ours. Does not send signals and does not handle a crash: the
 //! handlers for SIGSEGV and SIGBUS are [`super::crash`]'s.
 //!
 //! Invariants: a supervisor survives whatever the terminal sends to the whole process group, since only
@@ -31,6 +31,17 @@ const LAST_SIGNAL: i32 = 64;
 
 /// What a key press or a closed terminal sends to the whole process group, and the polite request to end.
 const SENT_TO_THE_GROUP: [i32; 4] = [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTERM];
+
+/// What a thread brings upon itself.
+pub(super) const FAULTS: [i32; 7] = [
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGSEGV,
+    libc::SIGSYS,
+];
 
 /// Set when the signals of a supervisor are wanted: it outlives Ctrl-C, a closed terminal and SIGTERM.
 ///
@@ -115,21 +126,37 @@ impl Mask {
     const ALL: Mask = Mask(u64::MAX);
 }
 
-/// All signals are held back in this thread while this lives; then the mask is what it was.
+/// Signals are held back in this thread while this lives; then the mask is what it was.
 #[derive(Debug)]
 #[must_use = "signals are held back only while the guard lives"]
-pub(crate) struct AllBlocked {
+pub(crate) struct HeldBack {
     before: Mask,
 }
 
 /// Holds back every signal in this thread, the C library's own included.
-pub(crate) fn block_all() -> io::Result<AllBlocked> {
-    Ok(AllBlocked {
+pub(crate) fn block_all() -> io::Result<HeldBack> {
+    Ok(HeldBack {
         before: swap_mask(&Mask::ALL)?,
     })
 }
 
-impl Drop for AllBlocked {
+/// Holds back in this thread, and for ever in those that it starts meanwhile, what is sent to the program, so that it goes to
+/// other threads.
+///
+/// Not so what a thread brings upon itself: a fault that is held back kills without a word. Nor the C library's own signals: by
+/// them `setuid` reaches every thread, and waits for each.
+pub(super) fn leave_to_others() -> io::Result<HeldBack> {
+    let own = libc::SIGSYS + 1..libc::SIGRTMIN();
+    let kept = FAULTS.into_iter().chain(own);
+    let mask = kept.fold(Mask::ALL, |mask, signal| {
+        Mask(mask.0 & !(1 << (signal - 1)))
+    });
+    Ok(HeldBack {
+        before: swap_mask(&mask)?,
+    })
+}
+
+impl Drop for HeldBack {
     fn drop(&mut self) {
         set_mask(&self.before);
     }
@@ -163,14 +190,12 @@ fn swap_mask(mask: &Mask) -> io::Result<Mask> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::testing::alone;
+    use crate::sys::testing::{alone, signal_set};
 
-    /// What a line of /proc/self/status tells of signals 1 to 31 (32 and 33 are the C library's): bit n - 1 for
+    /// What a line of the thread's status tells of signals 1 to 31 (32 and 33 are the C library's): bit n - 1 for
     /// signal n.
     fn bits(name: &str) -> u64 {
-        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap() & 0x7fff_ffff
+        signal_set(name) & 0x7fff_ffff
     }
 
     fn bit(signal: i32) -> u64 {

@@ -16,13 +16,13 @@
 )]
 
 use std::any::Any;
-use std::env;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Command, ExitStatus};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
+use std::{env, fs};
 
 use super::memory::Mapping;
 use super::pidfd::{Pidfd, exit_status};
@@ -33,6 +33,13 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Set in the process that runs one test alone.
 const ALONE: &str = "PROCESSION_TEST_RUNS_ALONE";
+
+/// A set of signals as the calling thread's status in `/proc` shows it, by the name of its line: bit n - 1 for signal n.
+pub(crate) fn signal_set(name: &str) -> u64 {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+    let set = status.lines().find_map(|line| line.strip_prefix(name));
+    u64::from_str_radix(set.unwrap().trim(), 16).unwrap()
+}
 
 /// Runs a test; if it has not ended in time it has failed.
 pub(crate) fn watched(test: impl FnOnce() + Send + 'static) {

@@ -206,6 +206,11 @@ pub(crate) mod poll {
         pub(crate) fn is_ready(&self, index: usize) -> bool {
             index < self.n_fds
         }
+
+        #[cfg(unix)]
+        pub(crate) fn is_hung_up(&self, _index: usize) -> bool {
+            false
+        }
     }
 }
 
@@ -487,17 +492,26 @@ pub(crate) mod affinity {
     }
 }
 
+pub(crate) mod thread {
+    use std::io;
+
+    pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let builder = std::thread::Builder::new().name(name.to_owned());
+        builder.spawn(run).map(drop)
+    }
+}
+
 pub(crate) mod signals {
     use super::{Never, io, unsupported};
 
     #[derive(Debug)]
-    pub(crate) struct AllBlocked(Never);
+    pub(crate) struct HeldBack(Never);
 
     pub(crate) fn ignore_for_supervisor() {}
 
     pub(crate) fn reset_for_worker() {}
 
-    pub(crate) fn block_all() -> io::Result<AllBlocked> {
+    pub(crate) fn block_all() -> io::Result<HeldBack> {
         unsupported()
     }
 }

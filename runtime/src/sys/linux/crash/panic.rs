@@ -5,8 +5,8 @@
 //! Rust's, prints.
 //!
 //! The backtrace is taken even where `RUST_BACKTRACE` is not set, since the one who reads it did not start the
-//! worker; `RUST_BACKTRACE=0` or `RUST_LIB_BACKTRACE=0` switches it off. It ends where the job was called: what
-//! lies below is the same for every job and means nothing to its author.
+//! worker; `RUST_BACKTRACE=0` or `RUST_LIB_BACKTRACE=0` switches it off. It begins where the panic did and ends where
+//! the job was called: what lies above and below is the same for every job and means nothing to its author.
 //!
 //! See `std::panic::set_hook`, `std::backtrace`.
 
@@ -75,7 +75,7 @@ pub(crate) fn install_panic_hook() {
         say(&earlier, &report);
         before(info);
         if is_backtrace_wanted() {
-            report.backtrace = without_our_frames(Backtrace::force_capture().to_string());
+            report.backtrace = of_the_job(&Backtrace::force_capture().to_string());
             say(&earlier, &report);
         }
         keep(earlier, report);
@@ -147,33 +147,46 @@ fn is_backtrace_wanted() -> bool {
 }
 
 /// Functions of this crate that are on the stack below a job, and nowhere else.
-const BELOW_A_JOB: [&str; 2] = ["procession::job::shim::", "procession::worker::"];
+const BELOW_A_JOB: [&str; 3] = [
+    "procession::job::shim::",
+    "procession::worker::",
+    "procession::executor::local::",
+];
 
-/// Cuts a backtrace at the first frame that is not the job's.
-fn without_our_frames(mut backtrace: String) -> String {
-    let mut length = 0;
-    for line in backtrace.split_inclusive('\n') {
-        if BELOW_A_JOB
+/// The standard library's own backtraces begin below it: above are its hook and ours.
+const ABOVE_A_PANIC: &str = "__rust_end_short_backtrace";
+
+/// The part of a backtrace that is the job's. Where names are missing it is more.
+fn of_the_job(backtrace: &str) -> String {
+    let mut lines: Vec<&str> = backtrace.split_inclusive('\n').collect();
+    if let Some(last) = lines.iter().position(|line| line.contains(ABOVE_A_PANIC)) {
+        let n_of_it = lines[last + 1..]
+            .iter()
+            .take_while(|line| numbered(line).is_none());
+        lines.drain(..last + 1 + n_of_it.count());
+    }
+    let is_the_jobs = |line: &&&str| {
+        !BELOW_A_JOB
             .iter()
             .any(|ours| symbol(line).starts_with(ours))
-        {
-            break;
-        }
-        length += line.len();
-    }
-    backtrace.truncate(length);
-    backtrace
+    };
+    lines.iter().take_while(is_the_jobs).copied().collect()
 }
 
 /// The function that a line of a backtrace names: "  12: name", or without a number where it was inlined.
 fn symbol(line: &str) -> &str {
-    let line = line.trim_start();
-    let name = match line.split_once(": ") {
-        Some((number, name)) if number.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => line,
-    };
+    let name = numbered(line).unwrap_or(line.trim_start());
     // Of a method the newer names say "<procession::worker::Chunk>::next_item".
     name.trim_start_matches('<')
+}
+
+/// What stands behind the number of a frame.
+fn numbered(line: &str) -> Option<&str> {
+    let (number, name) = line.trim_start().split_once(": ")?;
+    number
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then_some(name)
 }
 
 #[cfg(test)]
@@ -268,13 +281,30 @@ mod tests {
             "   3: procession::job::shim::run_chunk\n",
             "      procession::job::shim::run_chunk::<user::job, u64>\n",
             "  12: <procession::worker::chunk::Chunk>::next_item::<u64>\n",
+            "   3: procession::executor::local::run\n",
         ] {
             let backtrace =
                 format!("{kept}{first_of_ours}             at ./shim.rs:1:1\n   4: main\n");
-            assert_eq!(without_our_frames(backtrace), kept, "{first_of_ours}");
+            assert_eq!(of_the_job(&backtrace), kept, "{first_of_ours}");
         }
-        assert_eq!(without_our_frames(kept.to_owned()), kept);
-        assert_eq!(without_our_frames(String::new()), "");
+        assert_eq!(of_the_job(kept), kept);
+        assert_eq!(of_the_job(""), "");
+    }
+
+    #[test]
+    fn a_backtrace_begins_where_the_panic_did() {
+        let kept = "   2: rust_begin_unwind\n             at ./panicking.rs:1:1\n   3: user::job\n";
+        let hook = "   0: procession::sys::linux::crash::panic::install_panic_hook::{{closure}}\n";
+        for last in [
+            "   1: std::sys::backtrace::__rust_end_short_backtrace::<F, !>\n",
+            "   1: std::sys::backtrace::__rust_end_short_backtrace\n             at ./backtrace.rs:1:1\n",
+            "      std::sys::backtrace::__rust_end_short_backtrace\n             at ./a.rs:1:1\n      inlined\n",
+        ] {
+            assert_eq!(of_the_job(&format!("{hook}{last}{kept}")), kept, "{last}");
+            assert_eq!(of_the_job(&format!("{hook}{last}")), "");
+        }
+        let nothing_named = "   0: <unknown>\n   1: <unknown>\n";
+        assert_eq!(of_the_job(nothing_named), nothing_named);
     }
 
     #[test]
