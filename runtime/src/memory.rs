@@ -162,6 +162,20 @@ impl<Keeper> Memory<Keeper> {
         };
     }
 
+    /// Has the core fetch the line at `offset` to write it, while it goes on with other work. A hint, which not every
+    /// architecture has.
+    #[inline]
+    pub(crate) fn prefetch(&self, offset: usize) {
+        let line = self.pointer(offset, 1).as_ptr();
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        // SAFETY: reads and writes nothing, whatever processes do with the line, and would not fault elsewhere either.
+        unsafe {
+            std::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags));
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        let _ = line;
+    }
+
     /// Makes a part noughts.
     pub(crate) fn clear(&self, offset: usize, len: usize) {
         let to = self.pointer(offset, len);
