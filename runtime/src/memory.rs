@@ -7,7 +7,7 @@
 //! to types that consist of atomics only ([`Words`]), for which any bit pattern is valid and writes by other processes are
 //! no data race. All else is copied in and out by raw pointers, at moments when a lock or the protocol of the caller
 //! keeps other processes away; a process gone mad that writes nevertheless makes the copy hold some bytes or others, which
-//! for the types that lie here are values too.
+//! for the types that lie here are values too. [`Memory::prefetch`] is a hint to the core, by an instruction that changes nothing.
 #![expect(
     unsafe_code,
     reason = "typed access to a shared mapping; see `# Safety` above"

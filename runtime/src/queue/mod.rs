@@ -1,6 +1,6 @@
 //! `Queue`: messages between processes.
 //!
-//! Responsible for the face. Values become messages and back in [`letter`]; waiting is in [`patience`]; what lies in memory, and what
+//! Responsible for the face. Values become messages and back in [`letter`]; waiting is in [`patience`] and [`awaited`]; what lies in memory, and what
 //! happens when a process dies, in [`ring`], on which [`layout`], [`bytes`] and [`memory`] bear; who has got what, in
 //! [`takers`] and [`tasks`].
 //!

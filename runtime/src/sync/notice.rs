@@ -12,6 +12,8 @@
 //! while the count is what it noted. A count of 31 bits comes around: whoever sleeps exactly when 2^31 announcements
 //! have been made since it looked sleeps [`LONGEST_SLEEP`] too long.
 //!
+//! Where changes are made under a lock, an announcer may leave out what nobody sleeps for: [`Notice::has_sleepers`].
+//!
 //! A flag and not a number of sleepers, since a sleeper that is killed could not take itself off.
 //!
 //! Man page: `futex(2)`.
