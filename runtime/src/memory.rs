@@ -7,7 +7,7 @@
 //! to types that consist of atomics only ([`Words`]), for which any bit pattern is valid and writes by other processes are
 //! no data race. All else is copied in and out by raw pointers, at moments when a lock or the protocol of the caller
 //! keeps other processes away; a process gone mad that writes nevertheless makes the copy hold some bytes or others, which
-//! for the types that lie here are values too.
+//! for the types that lie here are values too. [`Memory::prefetch`] is a hint to the core, by an instruction that changes nothing.
 #![expect(
     unsafe_code,
     reason = "typed access to a shared mapping; see `# Safety` above"
@@ -160,6 +160,20 @@ impl<Keeper> Memory<Keeper> {
             to.as_ptr()
                 .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
         };
+    }
+
+    /// Has the core fetch the line at `offset` to write it, while it goes on with other work. A hint, which not every
+    /// architecture has.
+    #[inline]
+    pub(crate) fn prefetch(&self, offset: usize) {
+        let line = self.pointer(offset, 1).as_ptr();
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        // SAFETY: reads and writes nothing, whatever processes do with the line, and would not fault elsewhere either.
+        unsafe {
+            std::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags));
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        let _ = line;
     }
 
     /// Makes a part noughts.

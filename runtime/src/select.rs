@@ -14,9 +14,12 @@ use crate::dispatch::Dispatch;
 use crate::pipe::Connection;
 use crate::pool::JobHandle;
 use crate::process::Process;
-use crate::queue::{PriorityQueue, Queue};
-use crate::sync::{Event, Notice, Vigil};
+use crate::queue::{Awaited, PriorityQueue, Queue};
+use crate::sync::{Event, Vigil};
 use crate::sys::futex;
+
+/// So long somebody who is stopped in the middle of a `put` holds up who is about to sleep.
+const LONGEST_HOLD: Duration = Duration::from_millis(10);
 
 /// What [`select`] can wait for: a [`Queue`] and a [`PriorityQueue`](crate::PriorityQueue) that have a message or are
 /// closed, a [`Connection`] that has a message or whose other end is gone, a [`Process`] and a [`JobHandle`] that are over, an
@@ -131,13 +134,17 @@ fn ready_among(things: &[&dyn Selectable]) -> Vec<usize> {
     places.filter(|&place| things[place].is_ready()).collect()
 }
 
-fn bed_at(notice: &Notice) -> Option<Bed<'_>> {
-    let (word, expected) = notice.lie_down()?;
-    Some(Bed {
+fn bed_at((word, expected): (&AtomicU32, u32)) -> Bed<'_> {
+    Bed {
         word,
         expected,
         _turn: None,
-    })
+    }
+}
+
+fn bed_beside(awaited: Awaited<'_>) -> Option<Bed<'_>> {
+    let deadline = Instant::now() + LONGEST_HOLD;
+    awaited.lie_down(Some(deadline)).map(bed_at)
 }
 
 fn bed_on(dispatch: &Dispatch) -> Bed<'_> {
@@ -157,11 +164,11 @@ impl<T> Waitable for Queue<T> {
     }
 
     fn bed(&self) -> Option<Bed<'_>> {
-        bed_at(self.arrivals())
+        bed_beside(self.awaited())
     }
 
     fn pass_wake_on(&self) {
-        self.arrivals().pass_on();
+        self.awaited().pass_wake_on();
     }
 }
 
@@ -173,11 +180,11 @@ impl<T, P> Waitable for PriorityQueue<T, P> {
     }
 
     fn bed(&self) -> Option<Bed<'_>> {
-        bed_at(self.arrivals())
+        bed_beside(self.awaited())
     }
 
     fn pass_wake_on(&self) {
-        self.arrivals().pass_on();
+        self.awaited().pass_wake_on();
     }
 }
 
@@ -209,7 +216,7 @@ impl Waitable for Event {
     }
 
     fn bed(&self) -> Option<Bed<'_>> {
-        bed_at(self.notice())
+        self.notice().lie_down().map(bed_at)
     }
 }
 

@@ -96,6 +96,13 @@ impl RingBytes {
         }
     }
 
+    /// Has the core fetch the line at `units`, which is about to be written.
+    #[inline]
+    pub(super) fn prefetch(&self, units: u32) {
+        let offset = self.place(units) as usize * UNIT;
+        self.block().prefetch(RING + offset);
+    }
+
     #[inline]
     fn n_bytes(&self) -> usize {
         self.len as usize * UNIT

@@ -10,6 +10,9 @@ use super::takers::Takers;
 use crate::memory::Words;
 use crate::sync::{Acquired, NotAcquired, Notice, RawLock};
 
+/// What [`Held`] holds.
+pub(super) type Lock = RawLock;
+
 /// Alone on its cache line.
 #[repr(C, align(64))]
 #[derive(Debug)]
@@ -29,10 +32,9 @@ impl<T> Deref for Line<T> {
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub(super) struct Side {
-    pub(super) lock: RawLock,
-    /// The other side's position when this one last looked, and its `memory`. Both only ever go on.
-    pub(super) seen_position: AtomicU64,
-    pub(super) seen_memory: AtomicU32,
+    pub(super) lock: Lock,
+    /// How far this side may come without a look at the other, see [`ring`](super::ring).
+    pub(super) limit: AtomicU64,
     /// Units. On the putters' side up to where memory is reserved, on the getters' up to where it was given back.
     pub(super) memory: AtomicU32,
     /// Of the putters' side: units of the kept piece that have memory.
@@ -52,6 +54,8 @@ pub(super) struct Shared {
     pub(super) putters: Side,
     pub(super) getters: Side,
     pub(super) bound: AtomicU64,
+    /// Not 0: no put begins any more. Every put looks here, every get writes in `takers`.
+    pub(super) closed: Line<AtomicU32>,
     pub(super) takers: Takers,
 }
 
@@ -63,7 +67,7 @@ unsafe impl Words for Shared {}
 
 /// A lock, until dropped.
 pub(super) struct Held<'a> {
-    lock: &'a RawLock,
+    lock: &'a Lock,
     /// The last holder has ended with it.
     pub(super) was_left: bool,
 }
@@ -71,7 +75,7 @@ pub(super) struct Held<'a> {
 impl<'a> Held<'a> {
     /// `None` when the deadline has passed. However the last holder has ended, messages and positions need no repair.
     #[inline]
-    pub(super) fn acquire(lock: &'a RawLock, deadline: Option<Instant>) -> Option<Self> {
+    pub(super) fn acquire(lock: &'a Lock, deadline: Option<Instant>) -> Option<Self> {
         match lock.acquire(deadline) {
             Ok(how) => Some(Self {
                 lock,

@@ -51,7 +51,6 @@ impl Ring {
     }
 
     /// Units of the kept piece.
-    #[inline]
     fn kept(&self) -> u32 {
         (self.bytes.len() / 4).min(KEPT / UNIT as u32)
     }
@@ -79,7 +78,7 @@ impl Ring {
         let begin = if is_apart {
             tail
         } else {
-            self.move_tail_to_next_lap(tail)?
+            self.move_tail_to_next_lap(tail)
         };
         // What was reserved behind the old tail is about to be given back. Left as it is, this number would seem to lie ahead
         // again after two laps of the longest ring.
@@ -90,26 +89,28 @@ impl Ring {
     }
 
     /// The first two of the stores, in an empty queue and under both locks; gives the tail.
-    pub(super) fn move_tail_to_next_lap(&self, tail: Position) -> Result<Position, QueueError> {
+    pub(super) fn move_tail_to_next_lap(&self, tail: Position) -> Position {
         // A getter may have died before it did: the tail must not get further ahead of that than the ring is long.
         self.give_back_behind(tail.units());
         let rest_of_lap = self.bytes.rest_of_lap(tail.units());
         let next_lap = tail.after(0, tail.units().wrapping_add(rest_of_lap));
         let skipped = self.bytes.length_at(tail.units());
         skipped.store(SKIP, Ordering::Relaxed);
-        self.move_tail(tail, next_lap)?;
-        Ok(next_lap)
+        // Release: whoever sees the tail sees the SKIP.
+        let stored = &self.shared().putters.position;
+        stored.store(next_lap.0, Ordering::Release);
+        next_lap
     }
 
-    /// Sees to it that `n_units` from `begin` on have memory. `room` is free there, `n_waiting` is taken before.
-    #[inline]
+    /// Sees to it that `n_units` from `begin` on have memory, and gives how many have. `room` is free there, `n_waiting` is
+    /// taken before.
     pub(super) fn reserve(
         &self,
         begin: u32,
         n_units: u32,
         room: u32,
         n_waiting: u32,
-    ) -> io::Result<()> {
+    ) -> io::Result<u32> {
         let putters = &self.shared().putters;
         let place = self.bytes.place(begin);
         let kept = putters.kept.load(Ordering::Relaxed).min(self.kept());
@@ -118,7 +119,7 @@ impl Ring {
         let there = ahead.max(kept.saturating_sub(place));
         // More by one unit, for the SKIP that may follow.
         if n_units < there {
-            return Ok(());
+            return Ok(there);
         }
         // More is reserved at a time where much waits, so that the question for what is available is rare.
         let more = (n_waiting / 4).clamp(AHEAD.0 / UNIT as u32, AHEAD.1 / UNIT as u32);
@@ -131,7 +132,7 @@ impl Ring {
         if place <= kept && kept_now > kept {
             putters.kept.store(kept_now, Ordering::Relaxed);
         }
-        Ok(())
+        Ok(wanted)
     }
 
     /// [`give_back_behind`](Self::give_back_behind) the head as it is, for one who has the putters' lock.

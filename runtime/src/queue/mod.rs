@@ -1,11 +1,12 @@
 //! `Queue`: messages between processes.
 //!
-//! Responsible for the face. Values become messages and back in [`letter`]; waiting is in [`patience`]; what lies in memory, and what
+//! Responsible for the face. Values become messages and back in [`letter`]; waiting is in [`patience`] and [`awaited`]; what lies in memory, and what
 //! happens when a process dies, in [`ring`], on which [`layout`], [`bytes`] and [`memory`] bear; who has got what, in
 //! [`takers`] and [`tasks`].
 //!
 //! Invariants: no user code (serde's) runs under a lock.
 
+mod awaited;
 mod buffer;
 mod bytes;
 mod error;
@@ -30,18 +31,18 @@ mod tests;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+pub(crate) use awaited::Awaited;
 pub use error::QueueError;
 pub use iter::QueueIter;
 use letter::{decode, send};
 use message::Message;
-use patience::{Awaited, Patience};
+use patience::Patience;
 pub use priority::{PriorityQueue, Rank};
 use ring::Ring;
 
 use crate::argument::ByValue;
 use crate::error::Error;
 use crate::shared::Label;
-use crate::sync::Notice;
 
 /// A first-in, first-out queue of messages, for any number of processes and threads.
 ///
@@ -55,8 +56,9 @@ use crate::sync::Notice;
 ///   else notices.
 /// - [`bounded`](Self::bounded) queues make [`put`](Self::put) wait for room; those of [`new`](Self::new) grow.
 /// - It takes the memory of what waits in it, and keeps up to about 16 MiB of what it once had.
-/// - A process that is stopped (SIGSTOP) in the middle of a `put` or a `get` holds up those who do the same until it goes on, and in
-///   the middle of a `get` at times also who puts into an empty queue.
+/// - A process that is stopped (SIGSTOP) in the middle of a `put` or a `get` holds up those who do the same until it goes on; in
+///   the middle of a `get` at times also who puts into an empty queue, in the middle of a `put` also who would learn that the
+///   queue is closed and empty.
 ///
 /// A queue without bound and without [`close`](Self::close) never tells a consumer that all is done: close it, or put a
 /// message that says so.
@@ -321,9 +323,9 @@ impl<T> Queue<T> {
         self.ring.n_waiting() > 0 || self.ring.is_closed()
     }
 
-    /// What tells of messages and of the end.
-    pub(crate) fn arrivals(&self) -> &Notice {
-        self.ring.arrivals()
+    /// Messages and the end.
+    pub(crate) fn awaited(&self) -> Awaited<'_> {
+        Awaited::messages(&self.ring)
     }
 
     /// How many messages wait. Others may put and get at any moment.

@@ -12,9 +12,8 @@ use std::hint;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use super::awaited::Awaited;
 use super::error::QueueError;
-use super::ring::Ring;
-use crate::sync::Notice;
 use crate::sys;
 
 /// The longest sleep without a look.
@@ -25,40 +24,6 @@ const LOOKING: u32 = 400;
 
 /// The most pauses between two looks: about a microsecond, in which a core puts dozens of messages.
 const LONGEST_RHYTHM: u32 = 64;
-
-/// What one side of a queue waits for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Awaited<'q> {
-    /// The other side's.
-    notice: &'q Notice,
-    /// The waiting side's, see the module's head.
-    rhythm: &'q AtomicU32,
-}
-
-impl<'q> Awaited<'q> {
-    #[inline]
-    pub(super) fn of(notice: &'q Notice, rhythm: &'q AtomicU32) -> Self {
-        Self { notice, rhythm }
-    }
-
-    /// Getters wait for these.
-    #[inline]
-    pub(super) fn messages(ring: &'q Ring) -> Self {
-        Self {
-            notice: ring.arrivals(),
-            rhythm: &ring.shared().getters.rhythm,
-        }
-    }
-
-    /// Putters wait for it where the queue is bounded.
-    #[inline]
-    pub(super) fn room(ring: &'q Ring) -> Self {
-        Self {
-            notice: ring.departures(),
-            rhythm: &ring.shared().putters.rhythm,
-        }
-    }
-}
 
 /// How long a call waits.
 #[derive(Clone, Copy, Debug)]
@@ -117,10 +82,12 @@ impl Patience {
             }
             if !look_awhile(awaited.rhythm, &n_ready) {
                 let seen = awaited.notice.seen();
+                let nap = left.min(BACKSTOP);
+                awaited.lie_down(Some(Instant::now() + nap));
                 if let Some(result) = attempt()? {
                     return Ok(Some(result));
                 }
-                awaited.notice.wait(seen, Some(left.min(BACKSTOP)));
+                awaited.notice.wait(seen, Some(nap));
             }
             if let Some(result) = attempt()? {
                 return Ok(Some(result));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bits 32..64  units of 8 bytes passed since the queue was made, modulo 2^32; the place in the ring is this modulo its length
-//! bit  31      of the tail only: the queue is closed
+//! bit  31      not used
 //! bits  0..31  messages passed since the queue was made, modulo 2^31
 //! ```
 //!
@@ -13,8 +13,6 @@ pub(super) const UNIT: usize = 8;
 
 /// The most units that a ring can have.
 pub(super) const MOST_UNITS: u32 = 1 << 31;
-
-pub(super) const CLOSED: u64 = 1 << 31;
 
 const COUNT: u32 = (1 << 31) - 1;
 
@@ -42,22 +40,11 @@ impl Position {
         self.0 as u32 & COUNT
     }
 
-    #[inline]
-    pub(super) fn is_closed(self) -> bool {
-        self.0 & CLOSED != 0
-    }
-
-    /// The same without the mark of being closed, which a head does not have.
-    #[inline]
-    pub(super) fn open(self) -> Self {
-        Self(self.0 & !CLOSED)
-    }
-
     /// After another `messages`, at `units`.
     #[inline]
     pub(super) fn after(self, messages: u32, units: u32) -> Self {
         let count = self.count().wrapping_add(messages) & COUNT;
-        Self(u64::from(units) << 32 | self.0 & CLOSED | u64::from(count))
+        Self(u64::from(units) << 32 | u64::from(count))
     }
 
     /// From this head to the `tail`.
@@ -84,14 +71,5 @@ mod tests {
         };
         assert_eq!(head.to(tail), waiting);
         assert_eq!((tail.units(), tail.count()), (4, 2));
-    }
-
-    #[test]
-    fn being_closed_is_kept_and_counts_for_nothing() {
-        let tail = Position(CLOSED).after(COUNT, 7);
-        assert!(tail.is_closed() && !tail.open().is_closed());
-        let tail = tail.after(1, 8);
-        assert!(tail.is_closed());
-        assert_eq!((tail.units(), tail.count()), (8, 0));
     }
 }

@@ -18,6 +18,9 @@
 //!   which the memory behind the head was returned to the system, never overtakes the head, and it is moved after
 //!   the memory was returned. A getter that dies in between leaves that to the next.
 //! * The lock of the putters is taken before the one of the getters, where both are.
+//! * `limit` is how far a side may come before it has to look at the other. Up to there the putters have room and memory, at
+//!   most to the next multiple of [`look_after`](Ring::look_after), and the getters have messages.
+//! * Who is closed out is settled by the putters' lock: whoever gets it after the queue was closed does not put.
 //! * Every number that is read here is checked against the length of the ring, which is remembered privately. Where it
 //!   cannot be right, the queue is emptied and closed: nobody could tell where the next message begins.
 
@@ -30,7 +33,7 @@ use super::bytes::{RING, RingBytes};
 use super::error::QueueError;
 use super::layout::{Held, Shared};
 use super::message::Message;
-use super::position::{CLOSED, MOST_MESSAGES, MOST_UNITS, Position, UNIT, Waiting};
+use super::position::{MOST_MESSAGES, MOST_UNITS, Position, UNIT, Waiting};
 use super::takers::{OwnPlace, Takers};
 use crate::codec::Encoder;
 use crate::error::{Error, ErrorKind};
@@ -40,6 +43,10 @@ use crate::sys;
 
 /// Stands in the place of a length.
 pub(super) const SKIP: u64 = u64::MAX;
+
+/// So far in front of the tail a putter has its core fetch the line: the getters have had it, and to wait for it costs
+/// more than the rest of a put.
+const PREFETCHED: u32 = 256 / UNIT as u32;
 
 /// The longest and the shortest ring that is tried, in bytes.
 const LONGEST: u64 = MOST_UNITS as u64 * UNIT as u64;
@@ -149,14 +156,14 @@ impl Ring {
         (head, tail)
     }
 
+    #[inline]
     pub(super) fn is_closed(&self) -> bool {
-        Position(self.shared().putters.position.load(Ordering::Acquire)).is_closed()
+        self.shared().closed.load(Ordering::Acquire) != 0
     }
 
-    /// Puts fail from now on, and all who wait learn of it. The mark is in the tail: no put can be done after it.
+    /// Puts that have not begun fail from now on, and all who wait learn of it. Takes no lock: one that is stopped may have it.
     pub(super) fn close(&self) {
-        let tail = &self.shared().putters.position;
-        tail.fetch_or(CLOSED, Ordering::AcqRel);
+        self.shared().closed.store(1, Ordering::Release);
         self.arrivals().announce_all();
         self.departures().announce_all();
     }
@@ -167,18 +174,56 @@ impl Ring {
         message: &Encoder<'_>,
         deadline: Option<Instant>,
     ) -> Result<(), QueueError> {
-        let putters = &self.shared().putters;
+        let Shared {
+            putters, closed, ..
+        } = self.shared();
         let held = Held::acquire(&putters.lock, deadline).ok_or(QueueError::Full)?;
-        let tail = Position(putters.position.load(Ordering::Acquire));
-        if tail.is_closed() {
+        if closed.load(Ordering::Relaxed) != 0 {
             return Err(QueueError::Closed);
         }
-        let too_large = || no_room(message.len());
-        let n_units = n_units(message.len() as u64).ok_or_else(too_large)?;
-        let (waiting, given_back) = match self.seen_before(tail, n_units) {
-            Some(seen) => seen,
-            None => self.look_before(tail)?,
+        let tail = Position(putters.position.load(Ordering::Acquire));
+        let len = message.len() as u64;
+        let n_units = n_units(len).ok_or_else(|| no_room(message.len()))?;
+        // Acquire: who stored the limit has seen the memory given back.
+        let limit = Position(putters.limit.load(Ordering::Acquire));
+        let tail = if self.is_within(tail.to(limit), n_units) {
+            tail
+        } else {
+            self.make_way(tail, message.len(), n_units, deadline)?
         };
+        let begin = tail.units();
+        self.bytes.length_at(begin).store(len, Ordering::Relaxed);
+        self.bytes.write(begin, message.chunks());
+        let end = begin.wrapping_add(n_units);
+        self.bytes.prefetch(end.wrapping_add(PREFETCHED));
+        // Release: whoever sees the message sees its bytes.
+        let tail = tail.after(1, end);
+        putters.position.store(tail.0, Ordering::Release);
+        let is_awaited = putters.done.has_sleepers();
+        drop(held);
+        if is_awaited {
+            putters.done.announce_one();
+        }
+        Ok(())
+    }
+
+    /// Whether a message of `n_units` can be put in front of the putters' limit.
+    #[inline]
+    fn is_within(&self, limit: Waiting, n_units: u32) -> bool {
+        limit.messages > 0 && (n_units..=self.look_after()).contains(&limit.units)
+    }
+
+    /// Sees to it that a message of `len` bytes can be put, and sets the limit for those to come. Gives the tail, which may be
+    /// another.
+    #[cold]
+    fn make_way(
+        &self,
+        tail: Position,
+        len: usize,
+        n_units: u32,
+        deadline: Option<Instant>,
+    ) -> Result<Position, QueueError> {
+        let (waiting, given_back) = self.look_before(tail)?;
         if waiting.messages >= self.bound {
             return Err(QueueError::Full);
         }
@@ -195,48 +240,24 @@ impl Ring {
             room = self.bytes.len() - begin.wrapping_sub(given_back);
         }
         if n_units > room || waiting.messages == MOST_MESSAGES {
-            return Err(too_large());
+            return Err(no_room(len));
         }
-        self.reserve(begin, n_units, room, waiting.units)
+        let reserved = self
+            .reserve(begin, n_units, room, waiting.units)
             .map_err(|error| QueueError::system(error.kind(), error.to_string()))?;
-        self.bytes
-            .length_at(begin)
-            .store(message.len() as u64, Ordering::Relaxed);
-        self.bytes.write(begin, message.chunks());
-        self.move_tail(tail, tail.after(1, begin.wrapping_add(n_units)))?;
-        drop(held);
-        putters.done.announce_one();
-        Ok(())
-    }
-
-    /// What [`look_before`](Self::look_before) has found the last time, where that is enough to put `n_units`: less can wait
-    /// by now, and more be given back. None for a message that begins at a multiple of [`look_after`](Self::look_after) or goes
-    /// past one, so that an empty queue is seen to be one.
-    #[inline]
-    fn seen_before(&self, tail: Position, n_units: u32) -> Option<(Waiting, u32)> {
-        let putters = &self.shared().putters;
-        // Acquire: who stored it has seen the memory given back.
-        let given_back = putters.seen_memory.load(Ordering::Acquire);
-        let head = Position(putters.seen_position.load(Ordering::Relaxed));
-        let waiting = head.to(tail);
-        let n_behind = tail.units().wrapping_sub(given_back);
-        let n_since_look = tail.units() & (self.look_after() - 1);
-        let is_enough = n_since_look > 0
-            && n_units <= self.look_after() - n_since_look
-            && (1..self.bound.min(MOST_MESSAGES)).contains(&waiting.messages)
-            && self.is_possible(waiting)
-            && waiting.units <= n_behind
-            && n_behind <= self.bytes.len()
-            && n_units <= self.bytes.len() - n_behind;
-        is_enough.then_some((waiting, given_back))
+        let until_look = self.look_after() - (begin & (self.look_after() - 1));
+        // Less by one unit, for the SKIP that may follow.
+        let n_free = room.min(reserved - 1).min(until_look);
+        let n_messages = self.bound.min(MOST_MESSAGES) - waiting.messages;
+        let limit = tail.after(n_messages, begin.wrapping_add(n_free));
+        let stored = &self.shared().putters.limit;
+        stored.store(limit.0, Ordering::Release);
+        Ok(tail)
     }
 
     /// What waits in front of the tail, and up to where memory was given back. Asked under the putters' lock.
-    #[cold]
     fn look_before(&self, tail: Position) -> Result<(Waiting, u32), QueueError> {
-        let Shared {
-            putters, getters, ..
-        } = self.shared();
+        let getters = &self.shared().getters;
         // Before the head, which it cannot overtake, is read.
         let given_back = getters.memory.load(Ordering::Acquire);
         let head = Position(getters.position.load(Ordering::Acquire));
@@ -246,8 +267,6 @@ impl Ring {
             self.close();
             return Err(damaged());
         }
-        putters.seen_position.store(head.0, Ordering::Relaxed);
-        putters.seen_memory.store(given_back, Ordering::Release);
         Ok((waiting, given_back))
     }
 
@@ -257,26 +276,16 @@ impl Ring {
         waiting.units <= self.bytes.len() && waiting.messages <= waiting.units
     }
 
-    /// The one store by which a put counts. It fails if the queue was closed meanwhile.
-    #[inline]
-    pub(super) fn move_tail(&self, from: Position, to: Position) -> Result<(), QueueError> {
-        let tail = &self.shared().putters.position;
-        // Release: whoever sees the message sees its bytes.
-        tail.compare_exchange(from.0, to.0, Ordering::Release, Ordering::Relaxed)
-            .map(drop)
-            .map_err(|_| QueueError::Closed)
-    }
-
     /// The one store by which a taking counts, and then the memory behind the head; gives up to where that was given back.
     /// Under the getters' lock.
     #[inline]
     pub(super) fn move_head(&self, to: Position) -> u32 {
         let head = &self.shared().getters.position;
-        head.store(to.open().0, Ordering::Release);
+        head.store(to.0, Ordering::Release);
         self.give_back_behind(to.units())
     }
 
-    /// Takes the next message out; `false` if there is none. Waits for other getters at most until the deadline.
+    /// Takes the next message out; `false` if there is none. Waits for others at most until the deadline.
     pub(super) fn take(
         &self,
         message: &mut Message,
@@ -284,9 +293,8 @@ impl Ring {
     ) -> Result<bool, QueueError> {
         let getters = &self.shared().getters;
         let head = Position(getters.position.load(Ordering::Relaxed));
-        let tail = self.tail_behind(head);
-        if head.to(tail).messages == 0 && !tail.is_closed() {
-            return Ok(false);
+        if head.to(self.tail_behind(head)).messages == 0 {
+            return self.find_nothing(deadline);
         }
         let Some(held) = self.hold_getters(deadline) else {
             return Ok(false);
@@ -295,10 +303,8 @@ impl Ring {
         let tail = self.tail_behind(head);
         let waiting = head.to(tail);
         if waiting.messages == 0 && self.is_possible(waiting) {
-            return match tail.is_closed() {
-                true => Err(QueueError::Closed),
-                false => Ok(false),
-            };
+            drop(held);
+            return self.find_nothing(deadline);
         }
         let Some((begin, len)) = self.next_message(head, waiting) else {
             return Err(self.empty_and_close());
@@ -307,15 +313,30 @@ impl Ring {
         self.bytes.read(begin, message.bytes_mut());
         let n_units = n_units(len as u64).unwrap_or(0);
         // Whoever gets next, finds what this one has seen: Release, with the bytes in front of it.
-        getters.seen_position.store(tail.0, Ordering::Release);
+        getters.limit.store(tail.0, Ordering::Release);
         let after = head.after(1, begin.wrapping_add(n_units));
         self.takers().begin(&self.own_place, after);
         self.move_head(after);
+        let is_awaited = getters.done.has_sleepers();
         drop(held);
-        if self.bound < u32::MAX {
+        if is_awaited {
             getters.done.announce_one();
         }
         Ok(true)
+    }
+
+    /// What a `get` says that has found nothing.
+    #[cold]
+    fn find_nothing(&self, deadline: Option<Instant>) -> Result<bool, QueueError> {
+        if !self.is_closed() {
+            return Ok(false);
+        }
+        // Somebody may be about to put who had not seen it closed. Who has this lock after him sees what he has put.
+        let held = Held::acquire(&self.shared().putters.lock, deadline);
+        match held.is_none() || self.n_waiting() > 0 {
+            true => Ok(false),
+            false => Err(QueueError::Closed),
+        }
     }
 
     /// The tail as the getters have last seen it, if something waits in front of that. Else as it is.
@@ -325,7 +346,7 @@ impl Ring {
             putters, getters, ..
         } = self.shared();
         // Acquire, both: with the tail come the bytes in front of it.
-        let seen = Position(getters.seen_position.load(Ordering::Acquire));
+        let seen = Position(getters.limit.load(Ordering::Acquire));
         let waiting = head.to(seen);
         if waiting.messages > 0 && self.is_possible(waiting) {
             return seen;
@@ -360,7 +381,7 @@ impl Ring {
         } = self.shared();
         let tail = putters.position.load(Ordering::Acquire);
         // What was seen may be what was damaged.
-        getters.seen_position.store(tail, Ordering::Release);
+        getters.limit.store(tail, Ordering::Release);
         self.move_head(Position(tail));
         damaged()
     }

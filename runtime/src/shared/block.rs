@@ -219,6 +219,12 @@ impl Block {
         self.payload.write(offset, bytes);
     }
 
+    /// See [`Memory::prefetch`].
+    #[inline]
+    pub(crate) fn prefetch(&self, offset: usize) {
+        self.payload.prefetch(offset);
+    }
+
     /// Gives memory to a part of the payload of a large block. A small one has its own.
     pub(crate) fn reserve(&self, offset: usize, len: usize) -> io::Result<()> {
         match self.home() {

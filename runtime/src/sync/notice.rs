@@ -12,6 +12,8 @@
 //! while the count is what it noted. A count of 31 bits comes around: whoever sleeps exactly when 2^31 announcements
 //! have been made since it looked sleeps [`LONGEST_SLEEP`] too long.
 //!
+//! Where changes are made under a lock, an announcer may leave out what nobody sleeps for: [`Notice::has_sleepers`].
+//!
 //! A flag and not a number of sleepers, since a sleeper that is killed could not take itself off.
 //!
 //! Man page: `futex(2)`.
@@ -68,6 +70,13 @@ impl Notice {
         if self.word.load(Ordering::Relaxed) & SLEEPERS != 0 {
             futex::wake(&self.word, 1);
         }
+    }
+
+    /// Whether an announcement is due, for who has made its change under a lock under which everybody [lies down](Self::lie_down)
+    /// before a last look. Asked under that lock it is exact, and where nobody sleeps costs next to nothing.
+    #[inline]
+    pub(crate) fn has_sleepers(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & SLEEPERS != 0
     }
 
     /// Wakes one of those who wait: for a change that only one of them can make use of.

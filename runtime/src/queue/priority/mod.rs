@@ -20,16 +20,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use rank::Rank;
 use store::Store;
 
+use super::awaited::Awaited;
 use super::error::QueueError;
 use super::layout::Held;
 use super::letter::{decode, send};
 use super::message::Message;
-use super::patience::{Awaited, Patience};
+use super::patience::Patience;
 
 use crate::argument::ByValue;
 use crate::error::Error;
 use crate::shared::{Label, travel};
-use crate::sync::Notice;
 
 /// Messages are bytes while they wait, so it does not matter whether `T` can go from thread to thread.
 type Messages<T, P> = PhantomData<fn(T) -> P>;
@@ -218,6 +218,8 @@ impl<T: ByValue, P: Rank> PriorityQueue<T, P> {
 
     fn put_within(&self, priority: P, message: T, patience: Patience) -> Result<(), QueueError> {
         let (store, rank) = (&self.store, priority.to_rank());
+        let shared = store.shared();
+        let mut is_awaited = false;
         let n_rooms = || store.bound().saturating_sub(store.n_waiting());
         send(message, store.block(), |encoder| {
             let attempt = || {
@@ -229,35 +231,39 @@ impl<T: ByValue, P: Rank> PriorityQueue<T, P> {
                 }
                 let has_room = n_rooms() > 0;
                 let put = || store.put(rank, encoder.len(), encoder.chunks());
-                has_room.then(put).transpose()
+                let is_put = has_room.then(put).transpose()?;
+                is_awaited = shared.arrivals.has_sleepers();
+                Ok(is_put)
             };
-            let [room, _] = &store.shared().rhythms;
-            patience.wait(
-                Awaited::of(&store.shared().departures, room),
-                attempt,
-                n_rooms,
-            )
+            let [room, _] = &shared.rhythms;
+            let awaited = Awaited::of(&shared.lock, &shared.departures, room);
+            patience.wait(awaited, attempt, n_rooms)
         })?;
-        store.shared().arrivals.announce_one();
+        if is_awaited {
+            shared.arrivals.announce_one();
+        }
         Ok(())
     }
 
     fn get_within(&self, patience: Patience) -> Result<Option<(P, T)>, QueueError> {
         let (store, mut message) = (&self.store, Message::default());
+        let shared = store.shared();
+        let mut is_awaited = false;
         let attempt = || {
             let Some(_held) = self.hold(patience) else {
                 return Ok(None);
             };
             match store.take(&mut message)? {
                 None if store.is_closed() => Err(QueueError::Closed),
-                taken => Ok(taken),
+                taken => {
+                    is_awaited = shared.departures.has_sleepers();
+                    Ok(taken)
+                }
             }
         };
-        let [_, messages] = &store.shared().rhythms;
-        let awaited = Awaited::of(&store.shared().arrivals, messages);
-        let taken = patience.wait(awaited, attempt, || store.n_waiting())?;
-        if taken.is_some() && store.bound() < u32::MAX {
-            store.shared().departures.announce_one();
+        let taken = patience.wait(self.awaited(), attempt, || store.n_waiting())?;
+        if taken.is_some() && is_awaited {
+            shared.departures.announce_one();
         }
         taken
             .map(|rank| Ok((P::from_rank(rank), decode(&message)?)))
@@ -332,9 +338,11 @@ impl<T, P> PriorityQueue<T, P> {
         self.store.n_waiting() > 0 || self.store.is_closed()
     }
 
-    /// What tells of messages and of the end.
-    pub(crate) fn arrivals(&self) -> &Notice {
-        &self.store.shared().arrivals
+    /// Messages and the end.
+    pub(crate) fn awaited(&self) -> Awaited<'_> {
+        let shared = self.store.shared();
+        let [_, messages] = &shared.rhythms;
+        Awaited::of(&shared.lock, &shared.arrivals, messages)
     }
 }
 

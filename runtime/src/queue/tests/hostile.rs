@@ -29,16 +29,11 @@ fn damage<T>(queue: &Queue<T>, random: &mut u64) {
     let long: [&AtomicU64; 5] = [
         &putters.position,
         &getters.position,
-        &putters.seen_position,
-        &getters.seen_position,
+        &putters.limit,
+        &getters.limit,
         queue.ring.bytes.length_at(below(random, 1 << 13) as u32),
     ];
-    let short: [&AtomicU32; 4] = [
-        &putters.memory,
-        &putters.kept,
-        &putters.seen_memory,
-        &getters.memory,
-    ];
+    let short: [&AtomicU32; 3] = [&putters.memory, &putters.kept, &getters.memory];
     if below(random, 2) == 0 {
         let which = below(random, long.len() as u64) as usize;
         let now = long[which].load(Ordering::Relaxed);

@@ -73,6 +73,9 @@ impl RingBytes {
         &unit.length
     }
 
+    /// No step: it changes nothing.
+    pub(super) fn prefetch(&self, _units: u32) {}
+
     pub(super) fn write(&self, units: u32, words: impl Iterator<Item = u64>) {
         for (units, word) in (units.wrapping_add(1)..).zip(words) {
             let bytes = &self.unit(units).bytes;

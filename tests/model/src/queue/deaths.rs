@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use loom::thread;
 
-use super::messages::{BY_ITSELF, get, get_all, put, ring, spawn};
+use super::messages::{get, get_all, put, ring, spawn};
 use super::ring::Ring;
 use crate::atomic::{Life, Ordering, check_deaths};
-use crate::kernel::{end, enter};
+use crate::kernel::{BY_ITSELF, end, enter};
 
 /// Process 2, with this life; `None`: it was killed on the way.
 fn spawn_mortal<T: 'static>(

@@ -12,14 +12,13 @@ use crate::sync::Notice;
 
 /// 0, or the identity of the holder.
 #[derive(Debug, Default)]
-pub(super) struct HolderWord(AtomicU64);
+pub(super) struct Lock(AtomicU64);
 
 #[derive(Debug, Default)]
 pub(super) struct Side {
-    pub(super) lock: HolderWord,
+    pub(super) lock: Lock,
     pub(super) position: AtomicU64,
-    pub(super) seen_position: AtomicU64,
-    pub(super) seen_memory: AtomicU32,
+    pub(super) limit: AtomicU64,
     pub(super) memory: AtomicU32,
     pub(super) kept: AtomicU32,
     pub(super) rhythm: AtomicU32,
@@ -31,6 +30,7 @@ pub(super) struct Shared {
     pub(super) putters: Side,
     pub(super) getters: Side,
     pub(super) bound: AtomicU64,
+    pub(super) closed: AtomicU32,
     pub(super) takers: Takers,
 }
 
@@ -44,13 +44,13 @@ impl Contents for Shared {
 }
 
 pub(super) struct Held<'a> {
-    lock: &'a HolderWord,
+    lock: &'a Lock,
     pub(super) was_left: bool,
 }
 
 impl<'a> Held<'a> {
     /// `None` at once where there is a deadline.
-    pub(super) fn acquire(lock: &'a HolderWord, deadline: Option<Instant>) -> Option<Self> {
+    pub(super) fn acquire(lock: &'a Lock, deadline: Option<Instant>) -> Option<Self> {
         loop {
             let holder = lock.0.load(Ordering::Relaxed);
             let is_free = holder == 0 || !is_alive(holder);

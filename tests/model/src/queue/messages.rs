@@ -11,7 +11,7 @@ use super::position::UNIT;
 use super::ring::Ring;
 use crate::atomic::check;
 use crate::codec::Encoder;
-use crate::kernel::{Manner, enter};
+use crate::kernel::{self, BY_ITSELF, enter};
 use crate::shared::Label;
 
 /// Units of the ring: the fewest with a step for what is given back.
@@ -23,21 +23,13 @@ pub(super) fn ring() -> Arc<Ring> {
     Arc::new(Ring::with_len(Label::of::<Shared>(), u32::MAX, len).unwrap())
 }
 
-pub(super) const BY_ITSELF: Manner = Manner {
-    wakes_by_itself: true,
-    is_old: false,
-};
-
 pub(super) fn spawn<T: 'static>(
     ring: &Arc<Ring>,
     number: u32,
     deeds: impl FnOnce(&Ring) -> T + 'static,
 ) -> thread::JoinHandle<T> {
     let ring = Arc::clone(ring);
-    thread::spawn(move || {
-        enter(number, number, BY_ITSELF);
-        deeds(&ring)
-    })
+    kernel::spawn(number, BY_ITSELF, move || deeds(&ring))
 }
 
 /// Puts a message of three units.
@@ -153,5 +145,28 @@ fn a_put_beside_a_close_counts_or_fails() {
                 .all(|put| *put == Err(QueueError::Closed))
         );
         assert_eq!(get(&ring), Err(QueueError::Closed));
+    });
+}
+
+/// Who is told that a queue is closed and empty has not missed a message, however late its put went through.
+#[test]
+fn nothing_is_put_after_somebody_was_told_that_it_is_closed() {
+    check(Some(3), || {
+        let ring = ring();
+        enter(1, 1, BY_ITSELF);
+        let putter = spawn(&ring, 2, |ring| put(ring, 1));
+        ring.close();
+        let got = loop {
+            match get(&ring) {
+                Ok(None) => loom::thread::yield_now(),
+                Ok(Some(number)) => break Some(number),
+                Err(error) => {
+                    assert_eq!(error, QueueError::Closed);
+                    break None;
+                }
+            }
+        };
+        let put = putter.join().unwrap();
+        assert_eq!(got, put.is_ok().then_some(1));
     });
 }

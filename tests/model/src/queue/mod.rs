@@ -4,6 +4,8 @@
 //! ring ([`bytes`]), and the two sides with a lock that is a word with its holder ([`layout`]); the lock of the
 //! crate has models of its own.
 
+#[path = "../../../../runtime/src/queue/awaited.rs"]
+mod awaited;
 mod bytes;
 mod error;
 mod layout;
@@ -25,3 +27,4 @@ mod tasks;
 mod deaths;
 mod joins;
 mod messages;
+mod sleepers;
