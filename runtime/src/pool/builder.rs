@@ -9,7 +9,7 @@ use super::hooks::SentJob;
 use super::limits::Limits;
 use super::{Defaults, Pool};
 use crate::board::MAX_WORKERS;
-use crate::dispatch::{Dispatch, Plan};
+use crate::dispatch::{Dispatch, Places, Plan};
 use crate::error::Error;
 use crate::job::StateType;
 use crate::relatives;
@@ -58,6 +58,7 @@ pub enum StartMethod {
 #[derive(Default)]
 pub struct PoolBuilder {
     workers: Option<usize>,
+    max_workers: Option<usize>,
     start_method: StartMethod,
     pub(super) initializer: Option<Result<SentJob, Error>>,
     /// What the initializer returns.
@@ -80,7 +81,7 @@ enum Origin<'program> {
 }
 
 impl PoolBuilder {
-    /// The number of workers, 1 to 1024.
+    /// The number of workers, 1 to 1024; [`Pool::resize`] changes it later.
     ///
     /// By default one for each core that the program may use (affinity and cgroup quota respected), or what
     /// the environment variable `PROCESSION_WORKERS` says.
@@ -91,6 +92,22 @@ impl PoolBuilder {
     /// ```
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// How many workers the pool can have after [`Pool::resize`]: 32 by default, or as many as it has from the start where these
+    /// are more. Up to 1024.
+    ///
+    /// Each takes a piece of address space for its results, as large as the machine's memory, and no memory before it is used.
+    ///
+    /// ```
+    /// let pool = procession::Pool::builder().workers(1).max_workers(2).build()?;
+    /// pool.resize(2)?;
+    /// assert!(pool.resize(3).is_err());
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn max_workers(mut self, workers: usize) -> Self {
+        self.max_workers = Some(workers);
         self
     }
 
@@ -223,14 +240,17 @@ impl PoolBuilder {
             StartMethod::ForkServer => Origin::CleanCopy,
             StartMethod::Fork => Origin::Fork(None),
         };
-        self.build_from(origin, n_workers)
+        let n_places = self.n_places(n_workers)?;
+        self.build_from(origin, n_workers, n_places)
     }
 
     /// A pool whose workers run this closure, whatever the job; no more of them than there are items.
     pub(super) fn build_for(self, closure: Closure<'_>, n_items: usize) -> Result<Pool, Error> {
         let n_workers = self.n_workers()?;
         let n_useful = u32::try_from(n_items).unwrap_or(u32::MAX).max(1);
-        self.build_from(Origin::Fork(Some(closure)), n_workers.min(n_useful))
+        let n_workers = n_workers.min(n_useful);
+        let n_places = Places::Exactly(n_workers);
+        self.build_from(Origin::Fork(Some(closure)), n_workers, n_places)
     }
 
     fn n_workers(&self) -> Result<u32, Error> {
@@ -240,7 +260,27 @@ impl PoolBuilder {
         }
     }
 
-    fn build_from(self, origin: Origin<'_>, n_workers: u32) -> Result<Pool, Error> {
+    fn n_places(&self, n_workers: u32) -> Result<Places, Error> {
+        const USUAL: u32 = 32;
+        let Some(most) = self.max_workers else {
+            return Ok(Places::UpTo(n_workers.max(USUAL)));
+        };
+        let most = checked_workers(most, "`max_workers`: a pool")?;
+        if most < n_workers {
+            return Err(Error::invalid_input(format!(
+                "`max_workers({most})` is less than the {n_workers} workers that the pool begins with: \
+                 raise it, or say fewer `workers`"
+            )));
+        }
+        Ok(Places::Exactly(most))
+    }
+
+    fn build_from(
+        self,
+        origin: Origin<'_>,
+        n_workers: u32,
+        n_places: Places,
+    ) -> Result<Pool, Error> {
         let max_queued_bytes = self.max_queued_bytes.unwrap_or_else(default_queued_bytes);
         self.refuse_nothing(max_queued_bytes)?;
         self.limits.check()?;
@@ -265,7 +305,8 @@ impl PoolBuilder {
         };
         let plan = Plan {
             n_workers,
-            n_tasks: rows_for(max_queued_bytes, n_workers),
+            n_places,
+            n_tasks: rows_for(max_queued_bytes, n_places.most()),
             arena_len: max_queued_bytes,
             terms,
             name: self.name.as_deref().unwrap_or("worker"),
@@ -375,6 +416,7 @@ impl fmt::Debug for PoolBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PoolBuilder")
             .field("workers", &self.workers)
+            .field("max_workers", &self.max_workers)
             .field("start_method", &self.start_method)
             .field("timeout", &self.timeout)
             .field("retries", &self.retries)

@@ -268,9 +268,10 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
             return Ok(true);
         }
         let time_left = self.time_left().filter(|_| !self.is_expired);
+        let is_resized = || self.pool.workers() != self.chunking.n_workers;
         self.pool
             .dispatch
-            .wait_until_or(|| !self.mailbox.is_empty(), time_left);
+            .wait_until_or(|| !self.mailbox.is_empty() || is_resized(), time_left);
         Ok(true)
     }
 
@@ -296,6 +297,8 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
 
     /// Keeps the workers supplied.
     fn feed<I: Iterator<Item = Item>>(&mut self, items: &mut Source<I>) -> Result<(), Error> {
+        // It may have been resized.
+        self.chunking.n_workers = self.pool.workers();
         while self.wants_more() && !items.ended {
             self.send_next(items)?;
         }

@@ -13,10 +13,11 @@ pub(crate) const MESSAGE_LEN: usize = N_WORDS * 8;
 /// What the program asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
-    /// Make a crew of workers; beside it: the board's descriptor, the working directory's.
+    /// Make a crew of so many workers; beside it: the board's descriptor, the working directory's.
     Make {
         crew: u64,
         layout: Layout,
+        n_workers: u32,
         terms: Terms,
     },
     /// Before anything else, of the default start method: be one of the family; beside it the arena's descriptor, the
@@ -37,6 +38,8 @@ pub(crate) enum Request {
         worker: WorkerIndex,
         signal: i32,
     },
+    /// Have so many workers in a crew from now on.
+    Resize { crew: u64, n_workers: u32 },
     /// Bring the figures in the workers' records up to date.
     Measure { crew: u64 },
     /// A task with a limit was published while nobody looked at the clock. No reply.
@@ -163,11 +166,12 @@ impl Request {
             Self::Make {
                 crew,
                 layout,
+                n_workers,
                 terms,
             } => {
                 let flags = u64::from(terms.one_shot) | u64::from(terms.pinned) << 1;
                 let parts: [&[u64]; 7] = [
-                    &[1, crew],
+                    &[1, crew, u64::from(n_workers)],
                     &layout.to_words(),
                     &[flags, terms.max_jobs, terms.tags],
                     &terms.limits.to_words(),
@@ -189,6 +193,7 @@ impl Request {
             Self::Measure { crew } => put(&[5, crew]),
             Self::Watch { crew } => put(&[6, crew]),
             Self::Join { root_pid } => put(&[7, u64::from(root_pid)]),
+            Self::Resize { crew, n_workers } => put(&[8, crew, u64::from(n_workers)]),
         }
         words
     }
@@ -199,12 +204,13 @@ impl Request {
         let [a, b, ..] = rest;
         Some(match op {
             1 => {
-                let [a, b, c, d, flags, max_jobs, tags, rest @ ..] = rest;
+                let [n_workers, a, b, c, d, flags, max_jobs, tags, rest @ ..] = rest;
                 let [e, f, g, h, rest @ ..] = rest;
                 let [shim, job, last_shim, last_job, setup @ ..] = rest;
                 Self::Make {
                     crew,
                     layout: Layout::from_words([a, b, c, d]),
+                    n_workers: n_workers as u32,
                     terms: Terms {
                         one_shot: flags & 1 != 0,
                         pinned: flags & 2 != 0,
@@ -237,6 +243,10 @@ impl Request {
             6 => Self::Watch { crew },
             7 => Self::Join {
                 root_pid: crew as u32,
+            },
+            8 => Self::Resize {
+                crew,
+                n_workers: a as u32,
             },
             _ => return None,
         })
@@ -358,6 +368,7 @@ mod tests {
             Request::Make {
                 crew: 1,
                 layout,
+                n_workers: 2,
                 terms,
             },
             Request::Stop {
@@ -377,6 +388,10 @@ mod tests {
             Request::Measure { crew: 5 },
             Request::Watch { crew: 6 },
             Request::Join { root_pid: 7 },
+            Request::Resize {
+                crew: 8,
+                n_workers: 9,
+            },
         ] {
             assert_eq!(Request::from_words(request.to_words()), Some(request));
         }

@@ -113,6 +113,8 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
     let mut growth = Growth::new(birth.terms.limits.memory_growth);
     while quota > 0 && !is_spoilt && !growth.is_beyond_limit() {
         let Some(task) = wait_for_task(birth, record, has_worked, &mut bell) else {
+            // It may have been counted on for one, and what it does before it ends may take long.
+            birth.board.wake_worker();
             break;
         };
         has_worked = true;
@@ -230,10 +232,10 @@ fn wait_for_task(
 ) -> Option<TaskId> {
     let (board, index) = (birth.board, birth.index);
     // What there is to do: to leave, or a task. Both are rung for. To leave comes first: what is queued still when a pool
-    // closes is not wanted any more.
+    // closes is not wanted any more, and when a post is closed it is for the workers at the others.
     let look = || {
-        let is_closing = board.header().closing.load(Ordering::Acquire) != 0;
-        if is_closing {
+        let n_open = board.header().n_open.load(Ordering::Acquire);
+        if u32::from(index.0) >= n_open {
             return Some(None);
         }
         claim(board, record, index).map(Some)
