@@ -430,13 +430,14 @@ impl Dispatch {
             None => Ok(()),
         };
         is_gone()?;
+        // First, so that whoever comes there is seen.
+        self.board.take_places(n_workers);
         let resized = self.request(|crew| Request::Resize { crew, n_workers });
         if resized.is_err() {
             // The pool's end says more than what its supervisor could not do any more.
             is_gone()?;
         }
         resized?;
-        self.board.take_places(n_workers);
         self.n_workers.store(n_workers, StdOrdering::Relaxed);
         // Maps with as much on the board as was of use so far.
         self.board.wake_callers();
