@@ -222,7 +222,17 @@ impl Board {
         }
     }
 
-    /// Wakes every sleeping worker: the pool closes.
+    /// Program, when it has put a task into a queue: whether more wait than workers that will look, and one is to be had.
+    pub(crate) fn wants_dormant(&self) -> bool {
+        // SeqCst: see the head of `dormant`, and this module's.
+        fence(Ordering::SeqCst);
+        let n_workers = self.layout().n_workers;
+        let (n_sleeping, n_rung_for) = self.bells().sleepers.0.len(n_workers);
+        let n_tasks: u64 = self.queues().map(|queue| queue.looks_long()).sum();
+        n_tasks > u64::from(n_sleeping + n_rung_for) && self.header().dormant.take_one()
+    }
+
+    /// Wakes every sleeping worker: the pool closes, or some of its posts do.
     pub(crate) fn wake_all_workers(&self) {
         for record in self.workers() {
             record.bell.ring();
@@ -284,6 +294,21 @@ impl Board {
             self.wake_worker();
         }
         found
+    }
+
+    /// As [`sleep_worker`](Self::sleep_worker), where posts may be dormant: while its bits say that it sleeps or was rung for, it
+    /// takes nothing, so that whoever counts it and finds no more tasks than sleepers knows that each will be taken.
+    pub(crate) fn sleep_worker_counted<T>(
+        &self,
+        worker: WorkerIndex,
+        timeout: Duration,
+        is_wanted: impl Fn() -> bool,
+        look: impl FnOnce() -> Option<T>,
+    ) -> Option<T> {
+        self.sleep_worker(worker, timeout, || is_wanted().then_some(()));
+        // SeqCst: see the module's head.
+        fence(Ordering::SeqCst);
+        look()
     }
 
     /// A task was left to somebody who did not come for it: a process that was stopped, perhaps. Whoever else is counted

@@ -31,6 +31,7 @@
 
 mod atomic;
 mod bells;
+mod dormant;
 mod finished;
 mod layout;
 mod order;
@@ -48,6 +49,7 @@ use std::ptr::NonNull;
 pub(crate) use atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use bells::Bells;
 pub(crate) use bells::{Turn, spin};
+use dormant::Dormant;
 pub(crate) use finished::Finished;
 pub(crate) use layout::{ALIGN, Layout, MAX_WORKERS, Span, round_up};
 pub(crate) use order::Order;
@@ -74,6 +76,7 @@ pub(crate) struct Header {
     /// So many posts are open. At one with this index or a higher one no worker takes another task, and who has none
     /// leaves. 0: the pool closes.
     pub(crate) n_open: AtomicU32,
+    pub(crate) dormant: Dormant,
     /// The pool cannot go on; `cause` says why.
     pub(crate) broken: AtomicU32,
     /// Whether the supervisor looks at the clock for this board at present.

@@ -9,6 +9,7 @@
 //!   does not exist or works on another, an order that is not the program's. No word of such a board can be believed,
 //!   and workers may follow what it says for ever: the pool is given up, see [`super::Dispatch`].
 //! - *A task that waits while everybody sleeps*: the queue or a bell was written over. It is named again.
+//! - *A task that waits, in a pool whose workers retire*: one is asked for, as if it were published now.
 //! - *A task that is done and not on the chain*: it is taken.
 //! - How far the items of a task have come is not looked at: whatever it says, the worker's own count or the supervisor's
 //!   verdict brings the task to its end. Results may be wrong then.
@@ -33,6 +34,8 @@ pub(super) struct Findings {
     pub(super) is_written_over: bool,
     pub(super) any_task: bool,
     pub(super) any_timeout: bool,
+    /// Whether there is one that no worker has claimed.
+    pub(super) any_waiting: bool,
 }
 
 /// Nanoseconds between two audits.
@@ -67,9 +70,15 @@ impl Desk {
             }
             findings.any_task = true;
             findings.any_timeout |= order.timeout_nanos > 0;
+            findings.any_waiting |= is_waiting(board, task);
         }
         findings
     }
+}
+
+fn is_waiting(board: &Board, task: TaskId) -> bool {
+    let row = board.task(task.index);
+    row.is_some_and(|row| row.state.read(task.generation) == Some(State::Ready))
 }
 
 fn look(board: &Board, task: TaskId, order: &Order, n_workers: usize) -> Option<Wrong> {

@@ -65,6 +65,8 @@ pub(crate) struct Dispatch {
     _keeps: Passengers,
     name: String,
     is_one_shot: bool,
+    /// Whether workers retire.
+    has_dormant: bool,
     desk: Mutex<Desk>,
     stopped: AtomicBool,
     /// How many there are to be.
@@ -165,6 +167,7 @@ impl Dispatch {
             _keeps: plan.keeps.clone(),
             name: plan.name.to_owned(),
             is_one_shot: terms.one_shot,
+            has_dormant: terms.idle_nanos > 0,
             desk,
             stopped,
             n_workers: AtomicU32::new(plan.n_workers),
@@ -273,6 +276,9 @@ impl Dispatch {
         );
         drop(desk);
         self.board.wake_worker();
+        if self.has_dormant && self.board.wants_dormant() {
+            self.link.tell(Request::Rouse { crew: self.crew });
+        }
         if (task.timeout.is_some() || self.limits.are_watched())
             && self.board.header().watched.load(Ordering::SeqCst) == 0
         {
@@ -508,6 +514,10 @@ impl Dispatch {
     /// See [`audit`].
     fn audit_if_due(&self) {
         let findings = lock(&self.desk).audit_if_due(&self.board, self.n_workers());
+        if self.has_dormant && findings.any_waiting {
+            // Who was counted on may be stopped, and the number of those that could be had instead written over.
+            self.link.tell(Request::Rouse { crew: self.crew });
+        }
         if findings.is_written_over {
             self.give_up(&Rest::Lost(WRITTEN_OVER.into()), WRITTEN_OVER);
             // Failure means that the supervisor is gone, and its workers with it.

@@ -65,6 +65,7 @@ pub struct PoolBuilder {
     pub(super) state: Option<StateType>,
     pub(super) finalizer: Option<Result<NewFinalizer, Error>>,
     max_jobs_per_worker: Option<u64>,
+    idle_timeout: Option<Duration>,
     timeout: Option<Duration>,
     retries: u32,
     pin_workers: bool,
@@ -156,6 +157,35 @@ impl PoolBuilder {
     /// ```
     pub fn max_jobs_per_worker(mut self, jobs: u64) -> Self {
         self.max_jobs_per_worker = Some(jobs);
+        self
+    }
+
+    /// How long a worker waits for something to do before it retires: it runs its [finalizer](Self::finalizer), its process ends,
+    /// and its memory is the system's again. When there is something to do, workers come again, each with the
+    /// [initializer](Self::initializer), as many as there are jobs for and no more than the pool is to have. By default
+    /// workers wait for ever.
+    ///
+    /// A job submitted while no worker is there waits for one to be forked, for well under a millisecond and what the
+    /// initializer takes. With [`StartMethod::Fork`] later workers, too, see the program's memory of the moment when the
+    /// pool was built. [`Pool::workers`] counts those that have retired, [`Pool::pids`] does not.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn square(x: u64) -> u64 { x * x }
+    ///
+    /// let pool = Pool::builder().workers(2).idle_timeout(Duration::from_millis(5)).build()?;
+    /// assert_eq!(pool.map(job!(square), 0..4)?, [0, 1, 4, 9]);
+    /// while !pool.pids().is_empty() {
+    ///     std::thread::sleep(Duration::from_millis(1));
+    /// }
+    /// assert_eq!(pool.map(job!(square), 0..4)?, [0, 1, 4, 9]);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.idle_timeout = Some(limit);
         self
     }
 
@@ -298,6 +328,9 @@ impl PoolBuilder {
             one_shot: false,
             pinned: self.pin_workers,
             max_jobs: self.max_jobs_per_worker.unwrap_or(0),
+            idle_nanos: self.idle_timeout.map_or(0, |limit| {
+                u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)
+            }),
             limits: self.limits.kept_by_watching(),
             initializer: sent[0].map(SentJob::to_words),
             finalizer: sent[1].map(SentJob::to_words),
@@ -361,6 +394,9 @@ impl PoolBuilder {
         if self.timeout == Some(Duration::ZERO) {
             return refuse("`timeout` of 0 would kill every job");
         }
+        if self.idle_timeout == Some(Duration::ZERO) {
+            return refuse("`idle_timeout` of 0 would let no worker wait for a job");
+        }
         if self.max_jobs_per_worker == Some(0) {
             return refuse("`max_jobs_per_worker` of 0 would start no job");
         }
@@ -418,6 +454,7 @@ impl fmt::Debug for PoolBuilder {
             .field("workers", &self.workers)
             .field("max_workers", &self.max_workers)
             .field("start_method", &self.start_method)
+            .field("idle_timeout", &self.idle_timeout)
             .field("timeout", &self.timeout)
             .field("retries", &self.retries)
             .field("pin_workers", &self.pin_workers)

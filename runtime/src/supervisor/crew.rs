@@ -5,6 +5,7 @@
 //! | a worker that held an item | the item gets its verdict ([`super::verdict`]), a new worker comes at once |
 //! | a worker that left by itself (its number of jobs) | a new one comes at once |
 //! | a worker that was not yet ready | a new one after a pause that doubles; after [`MAX_BARREN`] in a row, where none lives, the crew is broken and says why |
+//! | a worker that had nothing to do for long | the post is dormant: one comes when there is something to do |
 //! | a worker of a stopping crew, or at a closed post | none comes |
 //! | the one worker of a `Process` | none comes, unless its task is to be tried again |
 
@@ -78,6 +79,8 @@ struct Post {
     not_before: u64,
     /// No worker ever again.
     is_over: bool,
+    /// No worker before there is a task for it.
+    is_dormant: bool,
 }
 
 impl<'program> Crew<'program> {
@@ -157,7 +160,12 @@ impl<'program> Crew<'program> {
     fn open(&mut self, n_open: usize) {
         self.n_open = n_open;
         self.tell_open();
+        for post in &mut self.posts[n_open..] {
+            post.is_dormant = false;
+        }
         self.board.wake_all_workers();
+        // For one of those that leave, perhaps.
+        self.rouse_if_queued();
     }
 
     fn tell_open(&self) {
@@ -169,7 +177,28 @@ impl<'program> Crew<'program> {
     /// The posts that are to have a worker and have none.
     fn vacant(&self) -> impl Iterator<Item = (usize, &Post)> {
         let open = self.posts[..self.n_open].iter().enumerate();
-        open.filter(|(_, post)| post.worker.is_none() && !post.is_over)
+        open.filter(|(_, post)| post.worker.is_none() && !post.is_over && !post.is_dormant)
+    }
+
+    /// Has a worker come to a dormant post, if there is one.
+    pub(super) fn rouse(&mut self) {
+        if let Some(post) = self.posts.iter_mut().find(|post| post.is_dormant) {
+            post.is_dormant = false;
+        }
+        self.tell_dormant();
+    }
+
+    /// Whoever was to find what waits may have retired, or left, or died.
+    fn rouse_if_queued(&mut self) {
+        if self.tell_dormant() > 0 && self.board.has_queued() {
+            self.rouse();
+        }
+    }
+
+    fn tell_dormant(&self) -> usize {
+        let n_dormant = self.posts.iter().filter(|post| post.is_dormant).count();
+        self.board.header().dormant.say(n_dormant as u32);
+        n_dormant
     }
 
     fn fork(&mut self, place: usize, now: u64) -> io::Result<()> {
@@ -289,16 +318,21 @@ impl<'program> Crew<'program> {
             // Its number may pass to a stranger.
             record.pid.store(0, Ordering::Relaxed);
         }
-        if !self.stopping && place < self.n_open {
-            self.judge_start(place, phase, burial, ended.status, now);
-        } else {
+        let is_open = !self.stopping && place < self.n_open;
+        let retires = is_open && phase == Phase::Retired && self.terms.idle_nanos > 0;
+        if retires || !is_open {
             // Nobody comes after it who would say so: it holds no task.
             record.set_current(None);
             self.posts[place].had_worker = false;
+            self.posts[place].is_dormant = retires;
+        }
+        if is_open {
+            self.judge_start(place, phase, burial, ended.status, now);
         }
         self.board.wake_callers();
         // What it left, and what it may have been woken for and not lived to claim.
         self.board.forget_waiting(index);
+        self.rouse_if_queued();
     }
 
     /// Workers that die before they are ready come back more and more slowly, and where none ever gets there, not

@@ -214,6 +214,10 @@ impl<'program> Supervisor<'program> {
                 self.with_crew(crew, Crew::measure);
                 Some(Reply::OK)
             }
+            Request::Rouse { crew } => {
+                self.with_crew(crew, Crew::rouse);
+                None
+            }
             Request::Watch { crew } => {
                 let now = sys::monotonic_nanos();
                 self.with_crew(crew, |crew| crew.begin_watch(now));

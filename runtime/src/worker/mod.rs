@@ -109,13 +109,18 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
         u64::MAX
     };
     let (mut exit_code, mut has_worked, mut is_spoilt) = (0, false, false);
+    let mut last_phase = Phase::Leaving;
     let mut bell = CallersBell::default();
     let mut growth = Growth::new(birth.terms.limits.memory_growth);
     while quota > 0 && !is_spoilt && !growth.is_beyond_limit() {
-        let Some(task) = wait_for_task(birth, record, has_worked, &mut bell) else {
-            // It may have been counted on for one, and what it does before it ends may take long.
-            birth.board.wake_worker();
-            break;
+        let task = match wait_for_task(birth, record, has_worked, &mut bell) {
+            Next::Task(task) => task,
+            Next::Leave(phase) => {
+                last_phase = phase;
+                // It may have been counted on for a task, and what it does before it ends may take long.
+                birth.board.wake_worker();
+                break;
+            }
         };
         has_worked = true;
         let panicked = work(birth, record, task, &mut state, &mut quota, &mut bell);
@@ -135,7 +140,7 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
     if !is_spoilt {
         finish::finish(birth, record, state);
     }
-    record.set_phase(Phase::Leaving);
+    record.set_phase(last_phase);
     sys::exit_now(exit_code)
 }
 
@@ -223,27 +228,36 @@ fn initialize(birth: &Birth<'_>, record: &WorkerRecord) -> Result<WorkerState, S
     }
 }
 
-/// The next task, waited for; `None` when the worker is to leave.
+/// What a worker does next.
+enum Next {
+    Task(TaskId),
+    /// It ends; the phase says why.
+    Leave(Phase),
+}
+
+/// The next task, waited for, but for no longer than a worker of this pool is to wait.
 fn wait_for_task(
     birth: &Birth<'_>,
     record: &WorkerRecord,
     mut may_spin: bool,
     bell: &mut CallersBell,
-) -> Option<TaskId> {
+) -> Next {
     let (board, index) = (birth.board, birth.index);
     // What there is to do: to leave, or a task. Both are rung for. To leave comes first: what is queued still when a pool
     // closes is not wanted any more, and when a post is closed it is for the workers at the others.
+    let is_closed = || u32::from(index.0) >= board.header().n_open.load(Ordering::Acquire);
     let look = || {
-        let n_open = board.header().n_open.load(Ordering::Acquire);
-        if u32::from(index.0) >= n_open {
-            return Some(None);
+        if is_closed() {
+            return Some(Next::Leave(Phase::Leaving));
         }
-        claim(board, record, index).map(Some)
+        claim(board, record, index).map(Next::Task)
     };
     if let Some(next) = look() {
         return next;
     }
     bell.ring_if_owed(board);
+    let idle_nanos = birth.terms.idle_nanos;
+    let retires_at = (idle_nanos > 0).then(|| sys::monotonic_nanos().saturating_add(idle_nanos));
     loop {
         let spin = || may_spin.then(|| board.spin_worker(index, look)).flatten();
         if let Some(next) = look().or_else(spin) {
@@ -251,13 +265,25 @@ fn wait_for_task(
         }
         may_spin = false;
         if sys::parent_pid() != birth.supervisor_pid {
-            return None;
+            return Next::Leave(Phase::Leaving);
         }
         // Said again before each sleep, whatever a worker gone mad has written there since: who is said to hold a task
         // either works on it or is found out by the program's audit.
         record.set_current(None);
-        if let Some(next) = board.sleep_worker(index, LIVENESS, look) {
+        let Some(retires_at) = retires_at else {
+            if let Some(next) = board.sleep_worker(index, LIVENESS, look) {
+                return next;
+            }
+            continue;
+        };
+        let time_left = || retires_at.saturating_sub(sys::monotonic_nanos());
+        let patience = LIVENESS.min(Duration::from_nanos(time_left()));
+        let is_wanted = || is_closed() || board.has_queued();
+        if let Some(next) = board.sleep_worker_counted(index, patience, is_wanted, look) {
             return next;
+        }
+        if time_left() == 0 {
+            return Next::Leave(Phase::Retired);
         }
     }
 }
