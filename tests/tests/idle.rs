@@ -233,11 +233,18 @@ fn nothing_is_lost_while_workers_retire_come_again_and_are_killed() {
 #[test]
 fn pools_are_resized_while_their_workers_are_away() {
     let _test = begin();
-    let pool = idle(3, 20).build().unwrap();
+    let tally = Tally::new();
+    let pool = idle(3, 20)
+        .initializer(job!(counted), &tally.path())
+        .build()
+        .unwrap();
     for n in [1, 4, 2, 4] {
         wait_until_nobody_is_there(&pool);
+        let (n_before, n_runs) = (pool.workers(), tally.runs() as usize);
         pool.resize(n).unwrap();
         assert_eq!(pool.workers(), n);
+        let n_new = n.saturating_sub(n_before);
+        wait_for("those that are new", || tally.runs() as usize >= n_runs + n_new);
         all_come(&pool);
     }
 }
