@@ -244,7 +244,9 @@ fn pools_are_resized_while_their_workers_are_away() {
         pool.resize(n).unwrap();
         assert_eq!(pool.workers(), n);
         let n_new = n.saturating_sub(n_before);
-        wait_for("those that are new", || tally.runs() as usize >= n_runs + n_new);
+        wait_for("those that are new", || {
+            tally.runs() as usize >= n_runs + n_new
+        });
         all_come(&pool);
     }
 }

@@ -226,9 +226,10 @@ impl Board {
     pub(crate) fn wants_dormant(&self) -> bool {
         // SeqCst: see the head of `dormant`, and this module's.
         fence(Ordering::SeqCst);
+        // First these: who has taken a task that is not among them any more does not sleep, as the words below say then.
+        let n_tasks: u64 = self.queues().map(|queue| queue.looks_long()).sum();
         let n_workers = self.layout().n_workers;
         let (n_sleeping, n_rung_for) = self.bells().sleepers.0.len(n_workers);
-        let n_tasks: u64 = self.queues().map(|queue| queue.looks_long()).sum();
         n_tasks > u64::from(n_sleeping + n_rung_for) && self.header().dormant.take_one()
     }
 
