@@ -32,6 +32,7 @@ fn workers_that_come_later_see_the_memory_of_the_moment_when_the_pool_was_built(
         forks("resize"),
         "[(Some(0), 5), (Some(1), 5), (Some(2), 5)]\n"
     );
+    assert_eq!(forks("idle"), "[5]\n[5]\n", "also after they had retired");
 }
 
 #[test]

@@ -21,6 +21,8 @@
 //! As many as there are cores are rung for at once, and each one that finds a task rings for the next while tasks are
 //! left: a crowd of workers with short tasks is not woken to find that nothing is left for most of them.
 //!
+//! Where workers retire, the last of those asleep may be gone for good: see [`super::dormant`].
+//!
 //! A worker may be killed at any instruction; the supervisor clears its bits and rings for what waits. A worker gone
 //! mad that sets the bits of others costs time and no more: sleepers look by themselves once in a while and put their
 //! own bits right, and bits of workers that the pool does not have count for nothing.

@@ -370,7 +370,8 @@ impl Pool {
         self.dispatch.resize(checked_workers(workers, "a pool")?)
     }
 
-    /// The process numbers of the workers that live now, without those that are just being replaced.
+    /// The process numbers of the workers that live now, without those that are just being replaced or have
+    /// [retired](PoolBuilder::idle_timeout).
     ///
     /// ```
     /// assert_eq!(procession::Pool::new(2)?.pids().len(), 2);

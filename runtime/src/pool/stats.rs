@@ -19,7 +19,7 @@ pub struct PoolStats {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerStats {
-    /// The process that works there now; 0 while a dead one is being replaced, and where there is to be none.
+    /// The process that works there now; 0 while a dead one is being replaced, and where none is to be there at present.
     pub pid: u32,
     /// Jobs finished, whether with a result or a panic.
     pub jobs_done: u64,

@@ -2,8 +2,8 @@
 //!
 //! A worker runs in a fork of the supervisor and never returns from [`run`]. It takes a task by one
 //! compare-exchange, hands it to the job's shim, and publishes that it is done; between two tasks it spins
-//! for a moment, if it may (`board/bells.rs`), and then sleeps on its bell. It knows nothing of pools, limits or retries after a death:
-//! those are the supervisor's.
+//! for a moment, if it may (`board/bells.rs`), and then sleeps on its bell, for ever or until it retires. It knows nothing
+//! of pools, limits or retries after a death: those are the supervisor's.
 //!
 //! # Safety
 //!

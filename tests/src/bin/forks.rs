@@ -332,6 +332,20 @@ fn main() {
             seen.sort_unstable();
             println!("{seen:?}");
         }
+        "idle" => {
+            FILLED.store(5, Ordering::Relaxed);
+            let pool = Pool::builder()
+                .workers(1)
+                .start_method(StartMethod::Fork)
+                .idle_timeout(Duration::from_millis(5))
+                .build()
+                .expect("a pool");
+            FILLED.store(6, Ordering::Relaxed);
+            for _ in 0..2 {
+                wait_for("it to retire", || pool.pids().is_empty());
+                println!("{:?}", pool.map(job!(filled), [()]).expect("a worker"));
+            }
+        }
         "threads" => {
             let (keep, wait) = channel::<()>();
             let thread = std::thread::spawn(move || wait.recv().is_err());
