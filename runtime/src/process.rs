@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::argument::ByValue;
 use crate::board::{Ordering, Room, WorkerIndex, WorkerRecord};
 use crate::codec::{Encoder, fixed_size};
-use crate::dispatch::{Dispatch, Mailbox, Plan};
+use crate::dispatch::{Dispatch, Mailbox, Places, Plan};
 use crate::error::{Error, JobError};
 use crate::job::{Job, encode_call, see_off};
 use crate::pool::CallTerms;
@@ -54,6 +54,7 @@ pub(crate) fn spawn<J: Job<Item>, Item>(args: Item) -> Result<Process<J::Output>
     };
     let plan = Plan {
         n_workers: 1,
+        n_places: Places::Exactly(1),
         n_tasks: 1,
         arena_len: encoder.len() as u64 + Room::len(1, fixed_size::<J::Output>(), HEAP_LEN) + 64,
         terms: Terms {

@@ -26,6 +26,16 @@ fn workers_see_the_memory_of_the_moment_also_a_later_one_and_write_their_own() {
 }
 
 #[test]
+fn workers_that_come_later_see_the_memory_of_the_moment_when_the_pool_was_built() {
+    let _test = begin();
+    assert_eq!(
+        forks("resize"),
+        "[(Some(0), 5), (Some(1), 5), (Some(2), 5)]\n"
+    );
+    assert_eq!(forks("idle"), "[5]\n[5]\n", "also after they had retired");
+}
+
+#[test]
 fn with_a_second_thread_it_is_refused_and_works_when_that_has_ended() {
     let _test = begin();
     assert_eq!(

@@ -27,6 +27,8 @@
 //! look ([`Board::needs`]). Of several that do so at once, the last one to set its bit sees the bits of the others, and
 //! looks. Who is not rung for looks once in a while all the same.
 //!
+//! Where workers retire, the last of those asleep may be gone for good: see [`super::dormant`].
+//!
 //! A worker may be killed at any instruction; the supervisor clears its bits and rings for what waits. A worker gone
 //! mad that sets the bits of others costs time and no more: sleepers look by themselves once in a while and put their
 //! own bits right, and bits of workers that the pool does not have count for nothing.
@@ -208,8 +210,7 @@ impl Board {
         fence(Ordering::SeqCst);
         let n_workers = self.layout().n_workers;
         let (n_sleeping, n_rung_for) = self.bells().sleepers.0.len(n_workers);
-        let n_awake = n_workers - n_sleeping;
-        if n_sleeping == 0 || n_rung_for >= sys::n_cores() || n_awake >= self.most_awake() {
+        if n_sleeping == 0 || n_rung_for >= sys::n_cores() || self.n_awake() >= self.most_awake() {
             return;
         }
         let n_looking = n_rung_for + self.bells().spinning.0.len(n_workers);
@@ -232,13 +233,20 @@ impl Board {
 
     /// Worker: whether fewer others are awake than there are to be.
     pub(crate) fn needs(&self, worker: WorkerIndex) -> bool {
-        let (n_workers, most_awake) = (self.layout().n_workers, self.most_awake());
-        if most_awake >= n_workers {
+        let most_awake = self.most_awake();
+        if most_awake >= self.layout().n_workers {
             return true;
         }
-        let sleepers = &self.bells().sleepers.0;
-        let (n_sleeping, _) = sleepers.len(n_workers);
-        n_workers - n_sleeping < most_awake + u32::from(!sleepers.contains(worker))
+        let is_awake = !self.bells().sleepers.0.contains(worker);
+        self.n_awake() < most_awake + u32::from(is_awake)
+    }
+
+    /// Workers at open posts that do not sleep, and those that are about to come.
+    fn n_awake(&self) -> u32 {
+        let n_open = self.header().n_open.load(Ordering::Relaxed);
+        let n_open = n_open.min(self.layout().n_workers);
+        let (n_sleeping, _) = self.bells().sleepers.0.len(n_open);
+        n_open - n_sleeping
     }
 
     /// Wakes a sleeping worker, if there is one.
@@ -253,7 +261,18 @@ impl Board {
         }
     }
 
-    /// Wakes every sleeping worker: the pool closes.
+    /// Program, when it has put a task into a queue: whether more wait than workers that will look, and one is to be had.
+    pub(crate) fn wants_dormant(&self) -> bool {
+        // SeqCst: see the head of `dormant`, and this module's.
+        fence(Ordering::SeqCst);
+        // First these: who has taken a task that is not among them any more does not sleep, as the words below say then.
+        let n_tasks: u64 = self.queues().map(|queue| queue.looks_long()).sum();
+        let n_workers = self.layout().n_workers;
+        let (n_sleeping, n_rung_for) = self.bells().sleepers.0.len(n_workers);
+        n_tasks > u64::from(n_sleeping + n_rung_for) && self.header().dormant.take_one()
+    }
+
+    /// Wakes every sleeping worker: the pool closes, or some of its posts do.
     pub(crate) fn wake_all_workers(&self) {
         for record in self.workers() {
             record.bell.ring();
@@ -316,6 +335,21 @@ impl Board {
             self.wake_worker();
         }
         found
+    }
+
+    /// As [`sleep_worker`](Self::sleep_worker), where posts may be dormant: while its bits say that it sleeps or was rung for, it
+    /// takes nothing, so that whoever counts it and finds no more tasks than sleepers knows that each will be taken.
+    pub(crate) fn sleep_worker_counted<T>(
+        &self,
+        worker: WorkerIndex,
+        timeout: Duration,
+        is_wanted: impl Fn() -> bool,
+        look: impl FnOnce() -> Option<T>,
+    ) -> Option<T> {
+        self.sleep_worker(worker, timeout, |_| is_wanted().then_some(()));
+        // SeqCst: see the module's head.
+        fence(Ordering::SeqCst);
+        look()
     }
 
     /// A task was left to somebody who did not come for it: a process that was stopped, perhaps. Whoever else is counted

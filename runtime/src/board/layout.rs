@@ -44,6 +44,7 @@ pub(crate) fn round_up(n: u64, to: u64) -> u64 {
 /// The sizes a board is made with; every process keeps its own copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
+    /// Places for workers, be there one or not.
     pub(crate) n_workers: u32,
     pub(crate) n_tasks: u32,
     pub(crate) setup_len: u64,

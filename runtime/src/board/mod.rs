@@ -31,6 +31,7 @@
 
 mod atomic;
 mod bells;
+mod dormant;
 mod finished;
 mod layout;
 mod order;
@@ -48,6 +49,7 @@ use std::ptr::NonNull;
 pub(crate) use atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use bells::Bells;
 pub(crate) use bells::{Turn, spin};
+use dormant::Dormant;
 pub(crate) use finished::Finished;
 pub(crate) use layout::{ALIGN, Layout, MAX_WORKERS, Span, round_up};
 pub(crate) use order::Order;
@@ -71,8 +73,10 @@ pub(crate) struct Header {
     pub(crate) finished: Line<Finished>,
     /// Bumped when a task may be finished without being on the chain.
     pub(crate) rescan: AtomicU32,
-    /// The pool closes: no worker takes another task, and those without one leave.
-    pub(crate) closing: AtomicU32,
+    /// So many posts are open. At one with this index or a higher one no worker takes another task, and who has none
+    /// leaves. 0: the pool closes.
+    pub(crate) n_open: AtomicU32,
+    pub(crate) dormant: Dormant,
     /// The pool cannot go on; `cause` says why.
     pub(crate) broken: AtomicU32,
     /// Whether the supervisor looks at the clock for this board at present.
@@ -88,6 +92,8 @@ pub(crate) struct Header {
 pub(crate) struct Board {
     mapping: Mapping,
     layout: Layout,
+    /// So many places for workers have been taken, now or before; the memory of the others is not touched.
+    n_taken: AtomicU32,
 }
 
 impl Board {
@@ -102,7 +108,11 @@ impl Board {
     pub(crate) fn attach(fd: &Fd, layout: Layout) -> io::Result<Self> {
         let mapping = Mapping::shared(fd, layout.len() as usize)?;
         mapping.keep_from_children()?;
-        Ok(Self { mapping, layout })
+        Ok(Self {
+            mapping,
+            layout,
+            n_taken: AtomicU32::new(layout.n_workers),
+        })
     }
 
     pub(crate) fn layout(&self) -> Layout {
@@ -165,11 +175,26 @@ impl Board {
 
     /// `None` for a worker that the pool does not have.
     pub(crate) fn worker(&self, worker: WorkerIndex) -> Option<&WorkerRecord> {
-        self.workers().get(usize::from(worker.0))
+        let records = self.table(self.layout.records(), u64::from(self.layout.n_workers));
+        records.get(usize::from(worker.0))
     }
 
+    /// At the places that have been taken.
     pub(crate) fn workers(&self) -> &[WorkerRecord] {
-        self.table(self.layout.records(), u64::from(self.layout.n_workers))
+        let n_taken = self.n_taken.load(Ordering::Relaxed);
+        self.table(self.layout.records(), u64::from(n_taken))
+    }
+
+    /// Before there are workers: how many places count as taken.
+    pub(crate) fn with_places_taken(mut self, n: u32) -> Self {
+        self.n_taken = AtomicU32::new(n.min(self.layout.n_workers));
+        self
+    }
+
+    /// From now on the first `n` places count as taken; never fewer than did before.
+    pub(crate) fn take_places(&self, n: u32) {
+        let n = n.min(self.layout.n_workers);
+        self.n_taken.fetch_max(n, Ordering::Relaxed);
     }
 
     /// `None` for a row that the table does not have.

@@ -28,6 +28,8 @@ pub(crate) enum Phase {
     Failed = 3,
     /// About to leave: runs its finalizer, drops its state.
     Finishing = 4,
+    /// Left since it had nothing to do for long: nobody is to come before there is.
+    Retired = 5,
 }
 
 /// What the supervisor needs to know of a worker, and the program may ask.
@@ -101,6 +103,7 @@ impl WorkerRecord {
             2 => Phase::Leaving,
             3 => Phase::Failed,
             4 => Phase::Finishing,
+            5 => Phase::Retired,
             _ => Phase::Ready,
         }
     }

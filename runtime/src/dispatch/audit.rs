@@ -9,6 +9,7 @@
 //!   does not exist or works on another, an order that is not the program's. No word of such a board can be believed,
 //!   and workers may follow what it says for ever: the pool is given up, see [`super::Dispatch`].
 //! - *A task that waits while everybody sleeps*: the queue or a bell was written over. It is named again.
+//! - *A task that waits, in a pool whose workers retire*: one is asked for, as if it were published now.
 //! - *A task that is done and not on the chain*: it is taken.
 //! - How far the items of a task have come is not looked at: whatever it says, the worker's own count or the supervisor's
 //!   verdict brings the task to its end. Results may be wrong then.
@@ -33,24 +34,26 @@ pub(super) struct Findings {
     pub(super) is_written_over: bool,
     pub(super) any_task: bool,
     pub(super) any_timeout: bool,
+    /// Whether there is one that no worker has claimed.
+    pub(super) any_waiting: bool,
 }
 
 /// Nanoseconds between two audits.
 const PERIOD: u64 = 100_000_000;
 
 impl Desk {
-    /// Audits, unless that was done a moment ago.
-    pub(super) fn audit_if_due(&mut self, board: &Board) -> Findings {
+    /// Audits a board that so many workers are to work on, unless that was done a moment ago.
+    pub(super) fn audit_if_due(&mut self, board: &Board, n_workers: usize) -> Findings {
         let now = sys::monotonic_nanos();
         if now.saturating_sub(self.last_audit) < PERIOD {
             return Findings::default();
         }
         self.last_audit = now;
-        self.audit(board)
+        self.audit(board, n_workers)
     }
 
     /// Takes what is done, and names again what was forgotten.
-    pub(super) fn audit(&mut self, board: &Board) -> Findings {
+    pub(super) fn audit(&mut self, board: &Board, n_workers: usize) -> Findings {
         let mut findings = Findings::default();
         for index in 0..self.n_rows_used() {
             let index = TaskIndex(index);
@@ -58,7 +61,7 @@ impl Desk {
             let (Some(task), Some(order)) = (self.task_at(index), self.order_at(index)) else {
                 continue;
             };
-            let wrong = look(board, task, &order);
+            let wrong = look(board, task, &order, n_workers);
             let was_wrong = self.suspect(index, wrong);
             match wrong.filter(|_| wrong == was_wrong) {
                 Some(Wrong::Forgotten) => self.name_again(board, task),
@@ -67,12 +70,18 @@ impl Desk {
             }
             findings.any_task = true;
             findings.any_timeout |= order.timeout_nanos > 0;
+            findings.any_waiting |= is_waiting(board, task);
         }
         findings
     }
 }
 
-fn look(board: &Board, task: TaskId, order: &Order) -> Option<Wrong> {
+fn is_waiting(board: &Board, task: TaskId) -> bool {
+    let row = board.task(task.index);
+    row.is_some_and(|row| row.state.read(task.generation) == Some(State::Ready))
+}
+
+fn look(board: &Board, task: TaskId, order: &Order, n_workers: usize) -> Option<Wrong> {
     let row = board.task(task.index)?;
     let state = row.state.read(task.generation);
     if state == Some(State::Done) {
@@ -84,8 +93,8 @@ fn look(board: &Board, task: TaskId, order: &Order) -> Option<Wrong> {
     }
     match state {
         Some(State::Ready) => {
-            let n_workers = board.workers().len() as u16;
-            let all_asleep = (0..n_workers).all(|worker| board.is_asleep(WorkerIndex(worker)));
+            let mut posts = 0..n_workers as u16;
+            let all_asleep = posts.all(|worker| board.is_asleep(WorkerIndex(worker)));
             all_asleep.then_some(Wrong::Forgotten)
         }
         Some(State::Claimed(worker)) => {
@@ -207,9 +216,9 @@ mod tests {
                 ..
             } = scene();
             go_mad(&board.tasks()[task.index.0 as usize], &board, task);
-            let first = desk.audit(&board);
+            let first = desk.audit(&board, 1);
             assert!(!first.is_written_over, "{name}: seen once is not enough");
-            assert!(desk.audit(&board).is_written_over, "{name}");
+            assert!(desk.audit(&board, 1).is_written_over, "{name}");
         }
     }
 
@@ -233,7 +242,7 @@ mod tests {
         // As `Process::kill` has it.
         row.retries.store(0, Ordering::Relaxed);
         for _ in 0..3 {
-            assert!(!desk.audit(&board).is_written_over);
+            assert!(!desk.audit(&board, 1).is_written_over);
         }
     }
 
@@ -304,9 +313,9 @@ mod tests {
         board.sleep_worker(WorkerIndex(0), Duration::ZERO, |_| {
             n_looks += 1;
             if n_looks == 1 {
-                desk.audit(&board);
+                desk.audit(&board, 1);
                 assert!(board.queue(Priority::Normal).looks_empty());
-                desk.audit(&board);
+                desk.audit(&board, 1);
             }
             None::<()>
         });
@@ -324,7 +333,7 @@ mod tests {
             ..
         } = scene();
         for _ in 0..3 {
-            desk.audit(&board);
+            desk.audit(&board, 1);
         }
         assert!(mailbox.is_empty());
         assert_eq!(desk.n_in_flight(), 1);
@@ -341,7 +350,7 @@ mod tests {
         let row = &board.tasks()[task.index.0 as usize];
         assert!(row.state.try_claim(task.generation, WorkerIndex(0)));
         assert!(row.state.finish(task.generation, WorkerIndex(0)));
-        desk.audit(&board);
+        desk.audit(&board, 1);
         assert_eq!(mailbox.take().len(), 1);
     }
 }

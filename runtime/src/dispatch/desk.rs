@@ -184,10 +184,9 @@ impl Desk {
         self.n_in_flight
     }
 
-    /// How many workers may be at work for this program's tasks; none before the first outcome, since those that were
+    /// How many of so many workers may be at work for this program's tasks; none before the first outcome, since those that were
     /// forked a moment ago have to begin first.
-    pub(super) fn n_working(&self, board: &Board) -> usize {
-        let n_workers = board.layout().n_workers as usize;
+    pub(super) fn n_working(&self, n_workers: usize) -> usize {
         if self.has_answered {
             self.n_in_flight.min(n_workers)
         } else {

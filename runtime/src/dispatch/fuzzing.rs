@@ -71,8 +71,8 @@ fn take_some(
     let goes_on = script.damage(board);
     desk.drain(board);
     // Twice: what is seen once is only suspected.
-    desk.audit(board);
-    desk.audit(board);
+    desk.audit(board, LAYOUT.n_workers as usize);
+    desk.audit(board, LAYOUT.n_workers as usize);
     for &(task, _) in &tasks {
         // `DONE` in its generation, so that it is read for certain.
         let row = board.task(task.index).expect("one of four");

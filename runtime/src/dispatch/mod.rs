@@ -28,7 +28,7 @@ mod task;
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering as StdOrdering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering as StdOrdering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -65,13 +65,36 @@ pub(crate) struct Dispatch {
     _keeps: Passengers,
     name: String,
     is_one_shot: bool,
+    /// Whether workers retire.
+    has_dormant: bool,
     desk: Mutex<Desk>,
     stopped: AtomicBool,
+    /// How many there are to be.
+    n_workers: AtomicU32,
+    /// Held while that changes, so that the supervisor is told the numbers in the order in which they come to stand here.
+    resizing: Mutex<()>,
+}
+
+/// How many places for workers a board is to have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Places {
+    Exactly(u32),
+    /// So many, or as many as there are workers at first where the address space is too small for more.
+    UpTo(u32),
+}
+
+impl Places {
+    pub(crate) fn most(self) -> u32 {
+        let (Self::Exactly(most) | Self::UpTo(most)) = self;
+        most
+    }
 }
 
 /// What a crew is to be.
 pub(crate) struct Plan<'a> {
     pub(crate) n_workers: u32,
+    /// How many there may ever be.
+    pub(crate) n_places: Places,
     pub(crate) n_tasks: u32,
     pub(crate) arena_len: u64,
     pub(crate) terms: Terms,
@@ -113,15 +136,20 @@ impl Dispatch {
             tags: crate::supervisor::random(),
             ..plan.terms
         };
+        let n_fewest = match plan.n_places {
+            Places::Exactly(n_places) => n_places,
+            Places::UpTo(_) => plan.n_workers,
+        };
         let layout = Layout {
-            n_workers: plan.n_workers,
+            n_workers: plan.n_places.most(),
             n_tasks: plan.n_tasks,
             setup_len: setup.len() as u64,
             arena_len: round_up(plan.arena_len, 4096),
             region_len: 0,
         };
-        let (board, fd) =
-            create_board(layout).map_err(|e| Error::system("make the pool's shared memory", e))?;
+        let (board, fd) = create_board(layout, n_fewest)
+            .map_err(|e| Error::system("make the pool's shared memory", e))?;
+        let board = board.with_places_taken(plan.n_workers);
         let layout = board.layout();
         board
             .ensure(layout.setup())
@@ -139,13 +167,17 @@ impl Dispatch {
             _keeps: plan.keeps.clone(),
             name: plan.name.to_owned(),
             is_one_shot: terms.one_shot,
+            has_dormant: terms.idle_nanos > 0,
             desk,
             stopped,
+            n_workers: AtomicU32::new(plan.n_workers),
+            resizing: Mutex::new(()),
         };
         let first = first.map(|task| this.try_publish(task)).transpose()?;
         let request = Request::Make {
             crew,
             layout,
+            n_workers: plan.n_workers,
             terms,
         };
         let made = this
@@ -230,6 +262,8 @@ impl Dispatch {
             limits: Limits::new(task.timeout, task.deadline, self.limits.memory),
             tags: self.tags,
         };
+        // Who is dormant does not sleep, and is not awake either.
+        let most_awake = task.most_awake.filter(|_| !self.has_dormant);
         let id = desk.seat(
             &self.board,
             index,
@@ -241,10 +275,13 @@ impl Dispatch {
                 task.tag,
             )
             .with_priority(task.priority)
-            .with_most_awake(task.most_awake),
+            .with_most_awake(most_awake),
         );
         drop(desk);
         self.board.wake_worker();
+        if self.has_dormant && self.board.wants_dormant() {
+            self.link.tell(Request::Rouse { crew: self.crew });
+        }
         if (task.timeout.is_some() || self.limits.are_watched())
             && self.board.header().watched.load(Ordering::SeqCst) == 0
         {
@@ -319,7 +356,7 @@ impl Dispatch {
     /// Looks for a moment without sleeping, where workers are awake and leave a core for that.
     fn spin_until(&self, ready: impl Fn() -> bool) -> bool {
         let n_cores = sys::n_cores() as usize;
-        let n_working = lock(&self.desk).n_working(&self.board);
+        let n_working = lock(&self.desk).n_working(self.n_workers());
         (1..n_cores).contains(&n_working) && board::spin(|| ready().then_some(())).is_some()
     }
 
@@ -386,6 +423,41 @@ impl Dispatch {
         lock(&self.desk).gone.is_some()
     }
 
+    /// How many workers the crew is to have.
+    pub(crate) fn n_workers(&self) -> usize {
+        self.n_workers.load(StdOrdering::Relaxed) as usize
+    }
+
+    /// Has as many workers in the crew from now on as were asked for; those that are too many leave when their task is done.
+    pub(crate) fn resize(&self, n_workers: u32) -> Result<(), Error> {
+        self.check_ours()?;
+        let n_places = self.board.layout().n_workers;
+        if n_workers > n_places {
+            return Err(Error::invalid_input(format!(
+                "the pool was built for {n_places} workers at the most, not {n_workers}: \
+                 build it with `max_workers({n_workers})`"
+            )));
+        }
+        let _turn = lock(&self.resizing);
+        let is_gone = || match self.is_gone().then(|| self.gone()).flatten() {
+            Some(reason) => Err(Error::new(ErrorKind::PoolGone, &*reason)),
+            None => Ok(()),
+        };
+        is_gone()?;
+        // First, so that whoever comes there is seen.
+        self.board.take_places(n_workers);
+        let resized = self.request(|crew| Request::Resize { crew, n_workers });
+        if resized.is_err() {
+            // The pool's end says more than what its supervisor could not do any more.
+            is_gone()?;
+        }
+        resized?;
+        self.n_workers.store(n_workers, StdOrdering::Relaxed);
+        // Maps with as much on the board as was of use so far.
+        self.board.wake_callers();
+        Ok(())
+    }
+
     /// Has the supervisor do something with the crew.
     pub(crate) fn request(&self, request: impl FnOnce(u64) -> Request) -> Result<(), Error> {
         self.link.request(request(self.crew), &[])
@@ -449,7 +521,11 @@ impl Dispatch {
 
     /// See [`audit`].
     fn audit_if_due(&self) {
-        let findings = lock(&self.desk).audit_if_due(&self.board);
+        let findings = lock(&self.desk).audit_if_due(&self.board, self.n_workers());
+        if self.has_dormant && findings.any_waiting {
+            // Who was counted on may be stopped, and the number of those that could be had instead written over.
+            self.link.tell(Request::Rouse { crew: self.crew });
+        }
         if findings.is_written_over {
             self.give_up(&Rest::Lost(WRITTEN_OVER.into()), WRITTEN_OVER);
             // Failure means that the supervisor is gone, and its workers with it.
@@ -468,8 +544,9 @@ impl Dispatch {
     }
 }
 
-/// Makes the board with regions as large as the address space allows; they are sparse.
-fn create_board(mut layout: Layout) -> io::Result<(Board, sys::Fd)> {
+/// Makes the board with as many places as the address space allows, `n_fewest` at least, and regions as large as it allows
+/// then; they are sparse.
+fn create_board(mut layout: Layout, n_fewest: u32) -> io::Result<(Board, sys::Fd)> {
     const LARGEST: u64 = 16 << 30;
     const SMALLEST: u64 = 1 << 20;
     layout.region_len = sys::total_memory()
@@ -477,6 +554,7 @@ fn create_board(mut layout: Layout) -> io::Result<(Board, sys::Fd)> {
         .next_power_of_two();
     loop {
         match Board::create(layout) {
+            Err(_) if layout.n_workers > n_fewest => layout.n_workers = n_fewest,
             Err(_) if layout.region_len > SMALLEST => layout.region_len /= 2,
             other => return other,
         }

@@ -295,7 +295,7 @@ fn a_busy_worker_whose_forerunner_died_asleep_is_left_alone() {
     let row = board.task(task.index).expect("its own row");
     assert!(row.state.try_claim(task.generation, index));
     for _ in 0..3 {
-        desk.audit(&board);
+        desk.audit(&board, 1);
     }
     assert!(mailbox.is_empty(), "it runs, and was said to be lost");
 }

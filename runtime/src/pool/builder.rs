@@ -9,7 +9,7 @@ use super::hooks::SentJob;
 use super::limits::Limits;
 use super::{Defaults, Pool};
 use crate::board::MAX_WORKERS;
-use crate::dispatch::{Dispatch, Plan};
+use crate::dispatch::{Dispatch, Places, Plan};
 use crate::error::Error;
 use crate::job::StateType;
 use crate::relatives;
@@ -58,12 +58,14 @@ pub enum StartMethod {
 #[derive(Default)]
 pub struct PoolBuilder {
     workers: Option<usize>,
+    max_workers: Option<usize>,
     start_method: StartMethod,
     pub(super) initializer: Option<Result<SentJob, Error>>,
     /// What the initializer returns.
     pub(super) state: Option<StateType>,
     pub(super) finalizer: Option<Result<NewFinalizer, Error>>,
     max_jobs_per_worker: Option<u64>,
+    idle_timeout: Option<Duration>,
     timeout: Option<Duration>,
     retries: u32,
     pin_workers: bool,
@@ -80,7 +82,7 @@ enum Origin<'program> {
 }
 
 impl PoolBuilder {
-    /// The number of workers, 1 to 1024.
+    /// The number of workers, 1 to 1024; [`Pool::resize`] changes it later.
     ///
     /// By default one for each core that the program may use (affinity and cgroup quota respected), or what
     /// the environment variable `PROCESSION_WORKERS` says.
@@ -91,6 +93,22 @@ impl PoolBuilder {
     /// ```
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// How many workers the pool can have after [`Pool::resize`]: 32 by default, or as many as it has from the start where these
+    /// are more. Up to 1024.
+    ///
+    /// Each takes a piece of address space for its results, as large as the machine's memory, and no memory before it is used.
+    ///
+    /// ```
+    /// let pool = procession::Pool::builder().workers(1).max_workers(2).build()?;
+    /// pool.resize(2)?;
+    /// assert!(pool.resize(3).is_err());
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn max_workers(mut self, workers: usize) -> Self {
+        self.max_workers = Some(workers);
         self
     }
 
@@ -139,6 +157,35 @@ impl PoolBuilder {
     /// ```
     pub fn max_jobs_per_worker(mut self, jobs: u64) -> Self {
         self.max_jobs_per_worker = Some(jobs);
+        self
+    }
+
+    /// How long a worker waits for something to do before it retires: it runs its [finalizer](Self::finalizer), its process ends,
+    /// and its memory is the system's again. When there is something to do, workers come again, each with the
+    /// [initializer](Self::initializer), as many as there are jobs for and no more than the pool is to have. By default
+    /// workers wait for ever.
+    ///
+    /// A job submitted while no worker is there waits for one to be forked, for well under a millisecond and what the
+    /// initializer takes. With [`StartMethod::Fork`] later workers, too, see the program's memory of the moment when the
+    /// pool was built. [`Pool::workers`] counts those that have retired, [`Pool::pids`] does not.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn square(x: u64) -> u64 { x * x }
+    ///
+    /// let pool = Pool::builder().workers(2).idle_timeout(Duration::from_millis(5)).build()?;
+    /// assert_eq!(pool.map(job!(square), 0..4)?, [0, 1, 4, 9]);
+    /// while !pool.pids().is_empty() {
+    ///     std::thread::sleep(Duration::from_millis(1));
+    /// }
+    /// assert_eq!(pool.map(job!(square), 0..4)?, [0, 1, 4, 9]);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.idle_timeout = Some(limit);
         self
     }
 
@@ -223,14 +270,17 @@ impl PoolBuilder {
             StartMethod::ForkServer => Origin::CleanCopy,
             StartMethod::Fork => Origin::Fork(None),
         };
-        self.build_from(origin, n_workers)
+        let n_places = self.n_places(n_workers)?;
+        self.build_from(origin, n_workers, n_places)
     }
 
     /// A pool whose workers run this closure, whatever the job; no more of them than there are items.
     pub(super) fn build_for(self, closure: Closure<'_>, n_items: usize) -> Result<Pool, Error> {
         let n_workers = self.n_workers()?;
         let n_useful = u32::try_from(n_items).unwrap_or(u32::MAX).max(1);
-        self.build_from(Origin::Fork(Some(closure)), n_workers.min(n_useful))
+        let n_workers = n_workers.min(n_useful);
+        let n_places = Places::Exactly(n_workers);
+        self.build_from(Origin::Fork(Some(closure)), n_workers, n_places)
     }
 
     fn n_workers(&self) -> Result<u32, Error> {
@@ -240,7 +290,27 @@ impl PoolBuilder {
         }
     }
 
-    fn build_from(self, origin: Origin<'_>, n_workers: u32) -> Result<Pool, Error> {
+    fn n_places(&self, n_workers: u32) -> Result<Places, Error> {
+        const USUAL: u32 = 32;
+        let Some(most) = self.max_workers else {
+            return Ok(Places::UpTo(n_workers.max(USUAL)));
+        };
+        let most = checked_workers(most, "`max_workers`: a pool")?;
+        if most < n_workers {
+            return Err(Error::invalid_input(format!(
+                "`max_workers({most})` is less than the {n_workers} workers that the pool begins with: \
+                 raise it, or say fewer `workers`"
+            )));
+        }
+        Ok(Places::Exactly(most))
+    }
+
+    fn build_from(
+        self,
+        origin: Origin<'_>,
+        n_workers: u32,
+        n_places: Places,
+    ) -> Result<Pool, Error> {
         let max_queued_bytes = self.max_queued_bytes.unwrap_or_else(default_queued_bytes);
         self.refuse_nothing(max_queued_bytes)?;
         self.limits.check()?;
@@ -258,6 +328,9 @@ impl PoolBuilder {
             one_shot: false,
             pinned: self.pin_workers,
             max_jobs: self.max_jobs_per_worker.unwrap_or(0),
+            idle_nanos: self.idle_timeout.map_or(0, |limit| {
+                u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)
+            }),
             limits: self.limits.kept_by_watching(),
             initializer: sent[0].map(SentJob::to_words),
             finalizer: sent[1].map(SentJob::to_words),
@@ -265,7 +338,8 @@ impl PoolBuilder {
         };
         let plan = Plan {
             n_workers,
-            n_tasks: rows_for(max_queued_bytes, n_workers),
+            n_places,
+            n_tasks: rows_for(max_queued_bytes, n_places.most()),
             arena_len: max_queued_bytes,
             terms,
             name: self.name.as_deref().unwrap_or("worker"),
@@ -319,6 +393,9 @@ impl PoolBuilder {
         }
         if self.timeout == Some(Duration::ZERO) {
             return refuse("`timeout` of 0 would kill every job");
+        }
+        if self.idle_timeout == Some(Duration::ZERO) {
+            return refuse("`idle_timeout` of 0 would let no worker wait for a job");
         }
         if self.max_jobs_per_worker == Some(0) {
             return refuse("`max_jobs_per_worker` of 0 would start no job");
@@ -375,7 +452,9 @@ impl fmt::Debug for PoolBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PoolBuilder")
             .field("workers", &self.workers)
+            .field("max_workers", &self.max_workers)
             .field("start_method", &self.start_method)
+            .field("idle_timeout", &self.idle_timeout)
             .field("timeout", &self.timeout)
             .field("retries", &self.retries)
             .field("pin_workers", &self.pin_workers)

@@ -32,7 +32,7 @@ const MAX_BYTES: usize = 256 * 1024;
 pub(super) struct Chunking {
     fixed: Option<usize>,
     max_items: usize,
-    n_workers: usize,
+    pub(super) n_workers: usize,
     /// Nanoseconds that items took, and how many items: each task counts half as much as the next one.
     busy: f64,
     n_items: f64,

@@ -269,8 +269,9 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         }
         let time_left = self.time_left().filter(|_| !self.is_expired);
         let longest = time_left.into_iter().chain(self.chunking.patience()).min();
+        let is_resized = || self.pool.workers() != self.chunking.n_workers;
         let dispatch = &self.pool.dispatch;
-        if !dispatch.wait_until_or(|| !self.mailbox.is_empty(), longest) {
+        if !dispatch.wait_until_or(|| !self.mailbox.is_empty() || is_resized(), longest) {
             self.chunking.be_surprised();
             dispatch.call_all();
         }
@@ -299,6 +300,8 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
 
     /// Keeps the workers supplied.
     fn feed<I: Iterator<Item = Item>>(&mut self, items: &mut Source<I>) -> Result<(), Error> {
+        // It may have been resized.
+        self.chunking.n_workers = self.pool.workers();
         while self.wants_more() && !items.ended {
             self.send_next(items)?;
         }

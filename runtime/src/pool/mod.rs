@@ -327,17 +327,51 @@ impl Pool {
         handle::submit::<J, Item>(self, args, options.of_map(), true)
     }
 
-    /// The number of workers.
+    /// The number of workers that the pool is to have: as it was built, or as [`resize`](Self::resize) last said. How many
+    /// there are at this moment is the length of [`pids`](Self::pids).
     ///
     /// ```
     /// assert_eq!(procession::Pool::new(2)?.workers(), 2);
     /// # Ok::<(), procession::Error>(())
     /// ```
     pub fn workers(&self) -> usize {
-        self.dispatch.board().layout().n_workers as usize
+        self.dispatch.n_workers()
     }
 
-    /// The process numbers of the workers that live now, without those that are just being replaced.
+    /// Has `workers` workers in the pool from now on, whatever runs on it meanwhile and from whichever thread.
+    ///
+    /// To grow starts the new workers, with the initializer if the pool has one, before this returns. With
+    /// [`StartMethod::Fork`] they too see the program's memory of the moment when the pool was built. To shrink does not wait:
+    /// the workers at the last places take no further task and end in order, with their finalizer, at once or when they are
+    /// done with what they have, and what is queued is for the others. No job is lost by it. Maps under way make use of the new
+    /// number at once, as [`workers`](Self::workers) tells it; [`pids`](Self::pids) has a worker that leaves until it is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] for no workers, or more than the pool was built for
+    /// ([`max_workers`](PoolBuilder::max_workers)); [`ErrorKind::System`] where processes cannot be had, and
+    /// [`ErrorKind::PoolGone`]. After an error the pool has as many workers as before.
+    ///
+    /// ```
+    /// use procession::{Pool, job, process_job};
+    ///
+    /// #[process_job]
+    /// fn square(x: u64) -> u64 { x * x }
+    ///
+    /// let pool = Pool::new(1)?;
+    /// pool.resize(3)?;
+    /// assert_eq!(pool.workers(), 3);
+    /// assert_eq!(pool.map(job!(square), 0..4)?, [0, 1, 4, 9]);
+    /// pool.resize(1)?;
+    /// assert_eq!(pool.map(job!(square), 0..4)?, [0, 1, 4, 9]);
+    /// # Ok::<(), procession::Error>(())
+    /// ```
+    pub fn resize(&self, workers: usize) -> Result<(), Error> {
+        self.dispatch.resize(checked_workers(workers, "a pool")?)
+    }
+
+    /// The process numbers of the workers that live now, without those that are just being replaced or have
+    /// [retired](PoolBuilder::idle_timeout).
     ///
     /// ```
     /// assert_eq!(procession::Pool::new(2)?.pids().len(), 2);

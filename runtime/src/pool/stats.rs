@@ -10,7 +10,8 @@ use crate::supervisor::Request;
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolStats {
-    /// One for each worker's place, in the order of [`Pool::pids`](crate::Pool::pids).
+    /// One for each worker's place, in the order of [`Pool::pids`](crate::Pool::pids). Places that
+    /// [`resize`](crate::Pool::resize) took away stay, so that nothing that was done is missing from a sum.
     pub workers: Vec<WorkerStats>,
 }
 
@@ -18,7 +19,7 @@ pub struct PoolStats {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerStats {
-    /// The process that works there now; 0 while a dead one is being replaced.
+    /// The process that works there now; 0 while a dead one is being replaced, and where none is to be there at present.
     pub pid: u32,
     /// Jobs finished, whether with a result or a panic.
     pub jobs_done: u64,

@@ -5,7 +5,8 @@
 //! | a worker that held an item | the item gets its verdict ([`super::verdict`]), a new worker comes at once |
 //! | a worker that left by itself (its number of jobs) | a new one comes at once |
 //! | a worker that was not yet ready | a new one after a pause that doubles; after [`MAX_BARREN`] in a row, where none lives, the crew is broken and says why |
-//! | a worker of a stopping crew | none comes |
+//! | a worker that had nothing to do for long | the post is dormant: one comes when there is something to do |
+//! | a worker of a stopping crew, or at a closed post | none comes |
 //! | the one worker of a `Process` | none comes, unless its task is to be tried again |
 
 use std::io;
@@ -35,7 +36,9 @@ pub(super) struct Crew<'program> {
     name: String,
     confinement: Confinement,
     birthright: Birthright<'program>,
+    /// As many as the board has places. The first `n_open` are to have workers.
     posts: Vec<Post>,
+    n_open: usize,
     pub(super) watch: Watch,
     n_barren: u32,
     blameless: Blameless,
@@ -76,6 +79,8 @@ struct Post {
     not_before: u64,
     /// No worker ever again.
     is_over: bool,
+    /// No worker before there is a task for it.
+    is_dormant: bool,
 }
 
 impl<'program> Crew<'program> {
@@ -108,12 +113,13 @@ impl<'program> Crew<'program> {
             id,
             context: Rc::new(context),
             watch: Watch::new(terms.limits),
-            board,
+            board: board.with_places_taken(0),
             terms,
             name,
             confinement,
             birthright,
             posts,
+            n_open: 0,
             n_barren: 0,
             blameless: Blameless::default(),
             jobs_seen: 0,
@@ -126,12 +132,73 @@ impl<'program> Crew<'program> {
         self.posts.iter().filter_map(|post| post.worker.as_ref())
     }
 
-    /// Forks all workers; at the first failure it stops.
-    pub(super) fn fill(&mut self, now: u64) -> io::Result<()> {
-        (0..self.posts.len()).try_for_each(|place| self.fork(place, now))?;
+    /// Opens posts and forks workers for them, or closes posts: who stands there leaves when its task is done. Where a worker
+    /// cannot be forked, those forked for the others leave again, and as many posts are open as before.
+    pub(super) fn resize(&mut self, n_workers: u32, now: u64) -> io::Result<()> {
+        let n_before = self.n_open;
+        self.board.take_places(n_workers);
+        self.open((n_workers as usize).min(self.posts.len()));
+        let newly_open = self.vacant().map(|(place, _)| place);
+        let newly_open: Vec<usize> = newly_open.filter(|&place| place >= n_before).collect();
+        // Whether there will be a worker or not.
+        let records = newly_open.iter().map(|&place| WorkerIndex(place as u16));
+        records
+            .filter_map(|index| self.board.worker(index))
+            .for_each(WorkerRecord::prepare);
+        let filled = newly_open
+            .into_iter()
+            .try_for_each(|place| self.fork(place, now));
+        if filled.is_err() {
+            self.open(n_before);
+        }
+        filled?;
         // A process has its task from the start.
         self.begin_watch(now);
         Ok(())
+    }
+
+    fn open(&mut self, n_open: usize) {
+        self.n_open = n_open;
+        self.tell_open();
+        for post in &mut self.posts[n_open..] {
+            post.is_dormant = false;
+        }
+        self.board.wake_all_workers();
+        // For one of those that leave, perhaps.
+        self.rouse_if_queued();
+    }
+
+    fn tell_open(&self) {
+        let n_open = if self.stopping { 0 } else { self.n_open as u32 };
+        let word = &self.board.header().n_open;
+        word.store(n_open, Ordering::Release);
+    }
+
+    /// The posts that are to have a worker and have none.
+    fn vacant(&self) -> impl Iterator<Item = (usize, &Post)> {
+        let open = self.posts[..self.n_open].iter().enumerate();
+        open.filter(|(_, post)| post.worker.is_none() && !post.is_over && !post.is_dormant)
+    }
+
+    /// Has a worker come to a dormant post, if there is one.
+    pub(super) fn rouse(&mut self) {
+        if let Some(post) = self.posts.iter_mut().find(|post| post.is_dormant) {
+            post.is_dormant = false;
+        }
+        self.tell_dormant();
+    }
+
+    /// Whoever was to find what waits may have retired, or left, or died.
+    fn rouse_if_queued(&mut self) {
+        if self.tell_dormant() > 0 && self.board.has_queued() {
+            self.rouse();
+        }
+    }
+
+    fn tell_dormant(&self) -> usize {
+        let n_dormant = self.posts.iter().filter(|post| post.is_dormant).count();
+        self.board.header().dormant.say(n_dormant as u32);
+        n_dormant
     }
 
     fn fork(&mut self, place: usize, now: u64) -> io::Result<()> {
@@ -141,11 +208,7 @@ impl<'program> Crew<'program> {
         };
         record.prepare();
         // A worker gone mad may have written it: then this one would leave at once, and so on for ever.
-        let closing = u32::from(self.stopping);
-        self.board
-            .header()
-            .closing
-            .store(closing, Ordering::Release);
+        self.tell_open();
         let supervisor_pid = sys::pid();
         self.board.show_to_children(true)?;
         // A signal for the worker must wait until it has its own dispositions: this process ignores most.
@@ -255,12 +318,21 @@ impl<'program> Crew<'program> {
             // Its number may pass to a stranger.
             record.pid.store(0, Ordering::Relaxed);
         }
-        if !self.stopping {
+        let is_open = !self.stopping && place < self.n_open;
+        let retires = is_open && phase == Phase::Retired && self.terms.idle_nanos > 0;
+        if retires || !is_open {
+            // Nobody comes after it who would say so: it holds no task.
+            record.set_current(None);
+            self.posts[place].had_worker = false;
+            self.posts[place].is_dormant = retires;
+        }
+        if is_open {
             self.judge_start(place, phase, burial, ended.status, now);
         }
         self.board.wake_callers();
         // What it left, and what it may have been woken for and not lived to claim.
         self.board.forget_waiting(index);
+        self.rouse_if_queued();
     }
 
     /// Workers that die before they are ready come back more and more slowly, and where none ever gets there, not
@@ -319,20 +391,17 @@ impl<'program> Crew<'program> {
     }
 
     pub(super) fn wants_workers(&self, now: u64) -> bool {
-        self.posts
-            .iter()
-            .any(|post| post.is_vacant() && post.not_before <= now)
+        self.vacant().any(|(_, post)| post.not_before <= now)
     }
 
     /// Fills the posts whose time has come; `entered` tells whether this process stands in the crew's context.
     pub(super) fn replace(&mut self, now: u64, entered: io::Result<()>) {
         let mut result = entered;
-        for place in 0..self.posts.len() {
-            if self.posts[place].is_vacant() && self.posts[place].not_before <= now {
-                result = result.and_then(|()| self.fork(place, now));
-                if result.is_err() {
-                    self.posts[place].not_before = now + pause(self.n_barren + 1);
-                }
+        let due = self.vacant().filter(|(_, post)| post.not_before <= now);
+        for place in due.map(|(place, _)| place).collect::<Vec<_>>() {
+            result = result.and_then(|()| self.fork(place, now));
+            if result.is_err() {
+                self.posts[place].not_before = now + pause(self.n_barren + 1);
             }
         }
         if let Err(error) = result {
@@ -347,7 +416,7 @@ impl<'program> Crew<'program> {
     /// No worker comes any more; those that are there leave, or are ended. To say it again changes nothing.
     pub(super) fn stop(&mut self, stop: Stop) {
         let is_first = !std::mem::replace(&mut self.stopping, true);
-        self.board.header().closing.store(1, Ordering::Release);
+        self.tell_open();
         for post in &mut self.posts {
             post.is_over = true;
             match (&mut post.worker, stop) {
@@ -439,12 +508,8 @@ impl<'program> Crew<'program> {
     }
 
     pub(super) fn next_deadline(&self) -> Option<u64> {
-        let vacant = self
-            .posts
-            .iter()
-            .filter(|post| post.is_vacant())
-            .map(|post| post.not_before);
-        vacant
+        self.vacant()
+            .map(|(_, post)| post.not_before)
             .chain(self.watch.next_look())
             .chain(self.terminate_at)
             .chain(self.living().filter_map(Worker::kill_at))
@@ -463,12 +528,6 @@ impl<'program> Crew<'program> {
         if self.stopping {
             self.board.wake_callers();
         }
-    }
-}
-
-impl Post {
-    fn is_vacant(&self) -> bool {
-        self.worker.is_none() && !self.is_over
     }
 }
 

@@ -1,11 +1,11 @@
 //! What program and supervisor say to each other over the control socket: fixed words, no text.
 //!
-//! One request, one reply (but for [`Request::Watch`]), in order. Descriptors travel beside a request by
+//! One request, one reply (but for [`Request::Watch`] and [`Request::Rouse`]), in order. Descriptors travel beside a request by
 //! SCM_RIGHTS, see `unix(7)`. Bulk lies on the board.
 
 use crate::board::{Layout, Span, TaskId, WorkerIndex};
 
-const N_WORDS: usize = 24;
+const N_WORDS: usize = 25;
 
 /// Bytes of the longest message.
 pub(crate) const MESSAGE_LEN: usize = N_WORDS * 8;
@@ -13,10 +13,11 @@ pub(crate) const MESSAGE_LEN: usize = N_WORDS * 8;
 /// What the program asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
-    /// Make a crew of workers; beside it: the board's descriptor, the working directory's.
+    /// Make a crew of so many workers; beside it: the board's descriptor, the working directory's.
     Make {
         crew: u64,
         layout: Layout,
+        n_workers: u32,
         terms: Terms,
     },
     /// Before anything else, of the default start method: be one of the family; beside it the arena's descriptor, the
@@ -37,6 +38,10 @@ pub(crate) enum Request {
         worker: WorkerIndex,
         signal: i32,
     },
+    /// Have so many workers in a crew from now on.
+    Resize { crew: u64, n_workers: u32 },
+    /// A task was published, and posts are dormant: have a worker come to one of them. No reply.
+    Rouse { crew: u64 },
     /// Bring the figures in the workers' records up to date.
     Measure { crew: u64 },
     /// A task with a limit was published while nobody looked at the clock. No reply.
@@ -60,6 +65,8 @@ pub(crate) struct Terms {
     pub(crate) pinned: bool,
     /// 0: no limit.
     pub(crate) max_jobs: u64,
+    /// How long a worker waits for a task before it retires. 0: no limit.
+    pub(crate) idle_nanos: u64,
     pub(crate) limits: WorkerLimits,
     /// The shim as an offset, and the hash of its job.
     pub(crate) initializer: Option<[u64; 2]>,
@@ -163,13 +170,14 @@ impl Request {
             Self::Make {
                 crew,
                 layout,
+                n_workers,
                 terms,
             } => {
                 let flags = u64::from(terms.one_shot) | u64::from(terms.pinned) << 1;
                 let parts: [&[u64]; 7] = [
-                    &[1, crew],
+                    &[1, crew, u64::from(n_workers)],
                     &layout.to_words(),
-                    &[flags, terms.max_jobs, terms.tags],
+                    &[flags, terms.max_jobs, terms.idle_nanos, terms.tags],
                     &terms.limits.to_words(),
                     &terms.initializer.unwrap_or_default(),
                     &terms.finalizer.unwrap_or_default(),
@@ -189,6 +197,8 @@ impl Request {
             Self::Measure { crew } => put(&[5, crew]),
             Self::Watch { crew } => put(&[6, crew]),
             Self::Join { root_pid } => put(&[7, u64::from(root_pid)]),
+            Self::Resize { crew, n_workers } => put(&[8, crew, u64::from(n_workers)]),
+            Self::Rouse { crew } => put(&[9, crew]),
         }
         words
     }
@@ -199,16 +209,19 @@ impl Request {
         let [a, b, ..] = rest;
         Some(match op {
             1 => {
-                let [a, b, c, d, flags, max_jobs, tags, rest @ ..] = rest;
+                let [n_workers, a, b, c, d, rest @ ..] = rest;
+                let [flags, max_jobs, idle_nanos, tags, rest @ ..] = rest;
                 let [e, f, g, h, rest @ ..] = rest;
                 let [shim, job, last_shim, last_job, setup @ ..] = rest;
                 Self::Make {
                     crew,
                     layout: Layout::from_words([a, b, c, d]),
+                    n_workers: n_workers as u32,
                     terms: Terms {
                         one_shot: flags & 1 != 0,
                         pinned: flags & 2 != 0,
                         max_jobs,
+                        idle_nanos,
                         limits: WorkerLimits::from_words([e, f, g, h]),
                         // A shim is never where its anchor is.
                         initializer: (shim != 0).then_some([shim, job]),
@@ -238,6 +251,11 @@ impl Request {
             7 => Self::Join {
                 root_pid: crew as u32,
             },
+            8 => Self::Resize {
+                crew,
+                n_workers: a as u32,
+            },
+            9 => Self::Rouse { crew },
             _ => return None,
         })
     }
@@ -339,6 +357,7 @@ mod tests {
             one_shot: true,
             pinned: true,
             max_jobs: 1,
+            idle_nanos: 16,
             limits: WorkerLimits {
                 memory: 2,
                 memory_growth: 9,
@@ -358,6 +377,7 @@ mod tests {
             Request::Make {
                 crew: 1,
                 layout,
+                n_workers: 2,
                 terms,
             },
             Request::Stop {
@@ -377,6 +397,11 @@ mod tests {
             Request::Measure { crew: 5 },
             Request::Watch { crew: 6 },
             Request::Join { root_pid: 7 },
+            Request::Resize {
+                crew: 8,
+                n_workers: 9,
+            },
+            Request::Rouse { crew: 10 },
         ] {
             assert_eq!(Request::from_words(request.to_words()), Some(request));
         }

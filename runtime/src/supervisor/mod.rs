@@ -183,8 +183,9 @@ impl<'program> Supervisor<'program> {
             Request::Make {
                 crew,
                 layout,
+                n_workers,
                 terms,
-            } => Some(self.make(crew, layout, terms, received.fds)),
+            } => Some(self.make((crew, n_workers), layout, terms, received.fds)),
             Request::Join { root_pid } => Some(self.join(root_pid, received.fds)),
             Request::Stop { crew, kill } => {
                 let stop = if kill { Stop::Terminate } else { Stop::Leave };
@@ -208,9 +209,14 @@ impl<'program> Supervisor<'program> {
                         .map_or_else(|e| Reply::failed(Step::Signal, &e), |()| Reply::OK),
                 )
             }
+            Request::Resize { crew, n_workers } => Some(self.resize(crew, n_workers)),
             Request::Measure { crew } => {
                 self.with_crew(crew, Crew::measure);
                 Some(Reply::OK)
+            }
+            Request::Rouse { crew } => {
+                self.with_crew(crew, Crew::rouse);
+                None
             }
             Request::Watch { crew } => {
                 let now = sys::monotonic_nanos();
@@ -252,7 +258,13 @@ impl<'program> Supervisor<'program> {
             .try_send(bytemuck::bytes_of(&reply.to_words()), &[]);
     }
 
-    fn make(&mut self, id: u64, layout: Layout, terms: Terms, fds: Vec<Fd>) -> Reply {
+    fn make(
+        &mut self,
+        (id, n_workers): (u64, u32),
+        layout: Layout,
+        terms: Terms,
+        fds: Vec<Fd>,
+    ) -> Reply {
         let Ok([board, directory]) = <[Fd; 2]>::try_from(fds) else {
             return Reply::failed(Step::MapBoard, &io::Error::from_raw_os_error(sys::EBADF));
         };
@@ -268,17 +280,33 @@ impl<'program> Supervisor<'program> {
             Ok(crew) => crew,
             Err(error) => return Reply::failed(Step::TakeContext, &error),
         };
+        let reply = self.fill(&mut crew, n_workers);
+        if reply != Reply::OK {
+            crew.stop(Stop::Kill);
+        }
+        self.crews.push(crew);
+        reply
+    }
+
+    fn resize(&mut self, id: u64, n_workers: u32) -> Reply {
+        let Some(place) = self.crews.iter().position(|crew| crew.id == id) else {
+            // It has been given up, for a cause that the program reads on the board.
+            return Reply::failed(Step::Fork, &io::Error::from_raw_os_error(sys::EBADF));
+        };
+        let mut crew = self.crews.swap_remove(place);
+        let reply = self.fill(&mut crew, n_workers);
+        self.crews.push(crew);
+        reply
+    }
+
+    fn fill(&mut self, crew: &mut Crew<'program>, n_workers: u32) -> Reply {
         let filled = self
             .enter(&crew.context)
             .map_err(|error| Reply::failed(Step::TakeContext, &error))
             .and_then(|()| {
-                crew.fill(sys::monotonic_nanos())
+                crew.resize(n_workers, sys::monotonic_nanos())
                     .map_err(|error| Reply::failed(Step::Fork, &error))
             });
-        if filled.is_err() {
-            crew.stop(Stop::Kill);
-        }
-        self.crews.push(crew);
         filled.err().unwrap_or(Reply::OK)
     }
 

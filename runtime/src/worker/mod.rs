@@ -2,8 +2,8 @@
 //!
 //! A worker runs in a fork of the supervisor and never returns from [`run`]. It takes a task by one
 //! compare-exchange, hands it to the job's shim, and publishes that it is done; between two tasks it spins
-//! for a moment, if it may (`board/bells.rs`), and then sleeps on its bell. It knows nothing of pools, limits or retries after a death:
-//! those are the supervisor's.
+//! for a moment, if it may (`board/bells.rs`), and then sleeps on its bell, for ever or until it retires. It knows nothing
+//! of pools, limits or retries after a death: those are the supervisor's.
 //!
 //! # Safety
 //!
@@ -110,11 +110,18 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
         u64::MAX
     };
     let (mut exit_code, mut has_worked, mut is_spoilt) = (0, false, false);
+    let mut last_phase = Phase::Leaving;
     let mut bell = CallersBell::default();
     let mut growth = Growth::new(birth.terms.limits.memory_growth);
     while quota > 0 && !is_spoilt && !growth.is_beyond_limit() {
-        let Some(task) = wait_for_task(birth, record, has_worked, &mut bell) else {
-            break;
+        let task = match wait_for_task(birth, record, has_worked, &mut bell) {
+            Next::Task(task) => task,
+            Next::Leave(phase) => {
+                last_phase = phase;
+                // It may have been counted on for a task, and what it does before it ends may take long.
+                birth.board.wake_worker();
+                break;
+            }
         };
         has_worked = true;
         let panicked = work(birth, record, task, &mut state, &mut quota, &mut bell);
@@ -134,7 +141,7 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
     if !is_spoilt {
         finish::finish(birth, record, state);
     }
-    record.set_phase(Phase::Leaving);
+    record.set_phase(last_phase);
     sys::exit_now(exit_code)
 }
 
@@ -222,28 +229,37 @@ fn initialize(birth: &Birth<'_>, record: &WorkerRecord) -> Result<WorkerState, S
     }
 }
 
-/// The next task, waited for; `None` when the worker is to leave.
+/// What a worker does next.
+enum Next {
+    Task(TaskId),
+    /// It ends; the phase says why.
+    Leave(Phase),
+}
+
+/// The next task, waited for, but for no longer than a worker of this pool is to wait.
 fn wait_for_task(
     birth: &Birth<'_>,
     record: &WorkerRecord,
     mut may_spin: bool,
     bell: &mut CallersBell,
-) -> Option<TaskId> {
+) -> Next {
     let (board, index) = (birth.board, birth.index);
     // What there is to do: to leave, or a task. Both are rung for. To leave comes first: what is queued still when a pool
-    // closes is not wanted any more.
+    // closes is not wanted any more, and when a post is closed it is for the workers at the others.
+    let is_closed = || u32::from(index.0) >= board.header().n_open.load(Ordering::Acquire);
     let look = |may_claim: bool| {
-        let is_closing = board.header().closing.load(Ordering::Acquire) != 0;
-        if is_closing {
-            return Some(None);
+        if is_closed() {
+            return Some(Next::Leave(Phase::Leaving));
         }
         let claimed = may_claim.then(|| claim(board, record, index));
-        claimed.flatten().map(Some)
+        claimed.flatten().map(Next::Task)
     };
     if let Some(next) = look(board.needs(index)) {
         return next;
     }
     bell.ring_if_owed(board);
+    let idle_nanos = birth.terms.idle_nanos;
+    let retires_at = (idle_nanos > 0).then(|| sys::monotonic_nanos().saturating_add(idle_nanos));
     loop {
         let is_needed = board.needs(index);
         let spin = || board.spin_worker(index, || look(true));
@@ -253,13 +269,25 @@ fn wait_for_task(
         }
         may_spin = false;
         if sys::parent_pid() != birth.supervisor_pid {
-            return None;
+            return Next::Leave(Phase::Leaving);
         }
         // Said again before each sleep, whatever a worker gone mad has written there since: who is said to hold a task
         // either works on it or is found out by the program's audit.
         record.set_current(None);
-        if let Some(next) = board.sleep_worker(index, LIVENESS, look) {
+        let Some(retires_at) = retires_at else {
+            if let Some(next) = board.sleep_worker(index, LIVENESS, look) {
+                return next;
+            }
+            continue;
+        };
+        let time_left = || retires_at.saturating_sub(sys::monotonic_nanos());
+        let patience = LIVENESS.min(Duration::from_nanos(time_left()));
+        let is_wanted = || is_closed() || board.has_queued();
+        if let Some(next) = board.sleep_worker_counted(index, patience, is_wanted, || look(true)) {
             return next;
+        }
+        if time_left() == 0 {
+            return Next::Leave(Phase::Retired);
         }
     }
 }

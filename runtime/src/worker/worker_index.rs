@@ -16,6 +16,7 @@ pub(super) fn set(index: Option<u16>) {
 ///
 /// A worker's replacement takes its place, so that at any moment no two workers of a pool have the same: it may choose a
 /// device, a port, or a file of its own. [`PoolStats`](crate::PoolStats) lists the workers in this order.
+/// Where [`Pool::resize`](crate::Pool::resize) made the pool smaller, one that is still leaving has a higher place.
 ///
 /// ```
 /// use procession::{Pool, job, process_job};

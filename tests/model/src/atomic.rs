@@ -160,6 +160,15 @@ macro_rules! mortal_atomic {
                 self.access().compare_exchange(old, new, done, failed)
             }
 
+            pub(crate) fn fetch_update(
+                &self,
+                done: Ordering,
+                failed: Ordering,
+                update: impl FnMut($number) -> Option<$number>,
+            ) -> Result<$number, $number> {
+                self.access().fetch_update(done, failed, update)
+            }
+
             pub(crate) fn compare_exchange_weak(
                 &self,
                 old: $number,

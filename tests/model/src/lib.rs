@@ -10,7 +10,7 @@
 //! Threads stand for processes. A process that is killed is a thread that goes no further after so many steps on
 //! shared memory, see [`atomic`]; its supervisor learns of it by joining the thread.
 //!
-//! What is the crate's own code, compiled from `runtime/src`: the state words, the guard, the queue of tasks, the chain of
+//! What is the crate's own code, compiled from `runtime/src`: the state words, the guard, the number of dormant posts, the queue of tasks, the chain of
 //! finished tasks and the supervisor's verdict; the lock, the notice and the places, and what is built of these in `sync`:
 //! semaphore, condition, barrier, readers and writers, once; the life of a small block, the claim to a chunk and the division
 //! of an array; the ring of a queue, its positions, its memory and its takers.
@@ -70,6 +70,7 @@ mod bells;
 mod chain;
 mod claims;
 mod condition;
+mod dormant;
 mod guard;
 mod lock;
 mod notice;

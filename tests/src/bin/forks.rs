@@ -11,8 +11,8 @@ use std::time::Duration;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use procession::{
-    Array, Error, ErrorKind, Executor, InlineExecutor, JobError, Lock, Pool, Queue, SharedSlice,
-    StartMethod, Value, job, job_index, pool_map, process_job, spawn, worker_index,
+    Array, Barrier, Error, ErrorKind, Executor, InlineExecutor, JobError, Lock, Pool, Queue,
+    SharedSlice, StartMethod, Value, job, job_index, pool_map, process_job, spawn, worker_index,
 };
 use procession_tests::processes::{self, Signal};
 use procession_tests::{kit, wait_for};
@@ -22,6 +22,13 @@ static FILLED: AtomicU32 = AtomicU32::new(0);
 #[process_job]
 fn filled() -> u32 {
     FILLED.load(Ordering::Relaxed)
+}
+
+/// One of several at the same time: its place, and what is there.
+#[process_job]
+fn filled_beside(all: &Barrier) -> (Option<usize>, u32) {
+    all.wait().expect("the others");
+    (worker_index(), FILLED.load(Ordering::Relaxed))
 }
 
 #[process_job]
@@ -309,6 +316,35 @@ fn main() {
             let indices = inline.map(job!(indices_here_and_there), [(), ()]);
             println!("{indices:?}");
             println!("{:?}", pool.close_with_results::<usize>());
+        }
+        "resize" => {
+            FILLED.store(5, Ordering::Relaxed);
+            let pool = forked(1).expect("a pool");
+            FILLED.store(6, Ordering::Relaxed);
+            // Who calls it now may have threads: the fork is the supervisor's.
+            std::thread::scope(|scope| {
+                let resized = scope.spawn(|| pool.resize(3));
+                resized.join().expect("no panic").expect("two workers more");
+            });
+            let all = Barrier::new(3).expect("a barrier");
+            let seen = pool.map(job!(filled_beside), [&all; 3]);
+            let mut seen = seen.expect("all three at the same time");
+            seen.sort_unstable();
+            println!("{seen:?}");
+        }
+        "idle" => {
+            FILLED.store(5, Ordering::Relaxed);
+            let pool = Pool::builder()
+                .workers(1)
+                .start_method(StartMethod::Fork)
+                .idle_timeout(Duration::from_millis(5))
+                .build()
+                .expect("a pool");
+            FILLED.store(6, Ordering::Relaxed);
+            for _ in 0..2 {
+                wait_for("it to retire", || pool.pids().is_empty());
+                println!("{:?}", pool.map(job!(filled), [()]).expect("a worker"));
+            }
         }
         "threads" => {
             let (keep, wait) = channel::<()>();

@@ -15,9 +15,17 @@ const LAYOUT: Layout = Layout {
 const SLEEPER: WorkerIndex = WorkerIndex(40);
 const SPINNER: WorkerIndex = WorkerIndex(3);
 
+/// A board with workers at all posts.
+fn board_of_all() -> Board {
+    let (board, _) = Board::create(LAYOUT).expect("memory for a small board");
+    let n_open = &board.header().n_open;
+    n_open.store(LAYOUT.n_workers, Ordering::Relaxed);
+    board
+}
+
 /// A board on which one worker sleeps and one spins.
 fn board() -> Board {
-    let (board, _) = Board::create(LAYOUT).expect("memory for a small board");
+    let board = board_of_all();
     board.bells().sleepers.0.insert(SLEEPER);
     board.bells().spinning.0.insert(SPINNER);
     board
@@ -43,7 +51,7 @@ fn a_sleeper_is_woken_for_what_is_more_than_the_spinners_take() {
 
 #[test]
 fn as_many_as_there_are_cores_are_rung_for_and_each_that_finds_a_task_rings_for_the_next() {
-    let board = Board::create(LAYOUT).expect("memory for a small board").0;
+    let board = board_of_all();
     let n_workers = LAYOUT.n_workers as u16;
     for worker in 0..n_workers {
         board.bells().sleepers.0.insert(WorkerIndex(worker));
@@ -65,7 +73,7 @@ fn as_many_as_there_are_cores_are_rung_for_and_each_that_finds_a_task_rings_for_
 
 #[test]
 fn nobody_is_rung_for_where_as_many_are_awake_as_are_wanted() {
-    let board = Board::create(LAYOUT).expect("memory for a small board").0;
+    let board = board_of_all();
     let n_workers = LAYOUT.n_workers as u16;
     for worker in 1..n_workers {
         board.bells().sleepers.0.insert(WorkerIndex(worker));
@@ -89,7 +97,7 @@ fn nobody_is_rung_for_where_as_many_are_awake_as_are_wanted() {
 
 #[test]
 fn who_is_one_too_many_lies_down_without_a_look_and_the_last_one_looks() {
-    let board = Board::create(LAYOUT).expect("memory for a small board").0;
+    let board = board_of_all();
     let [one, two] = [WorkerIndex(0), WorkerIndex(1)];
     for worker in 2..LAYOUT.n_workers as u16 {
         board.bells().sleepers.0.insert(WorkerIndex(worker));
@@ -113,7 +121,7 @@ fn who_is_one_too_many_lies_down_without_a_look_and_the_last_one_looks() {
 
 #[test]
 fn who_finds_by_itself_what_was_left_to_others_counts_on_them_no_more() {
-    let board = Board::create(LAYOUT).expect("memory for a small board").0;
+    let board = board_of_all();
     let stopped = 1..=sys::n_cores() as u16;
     for worker in stopped.clone() {
         board.bells().sleepers.0.insert(WorkerIndex(worker));

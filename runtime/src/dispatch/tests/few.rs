@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use crate::board::{Board, Layout, Priority, TaskId, WorkerIndex};
+use crate::board::{Board, Layout, Ordering, Priority, TaskId, WorkerIndex};
 use crate::dispatch::desk::{Desk, Mailbox, Tenant};
 use crate::dispatch::outcome::Remembered;
 use crate::sys;
@@ -49,6 +49,10 @@ fn a_sleeper_is_woken_when(then: impl FnOnce(&Board, &mut Desk)) {
         region_len: 4096,
     };
     let board = Board::create(layout).expect("memory for a small board").0;
+    board
+        .header()
+        .n_open
+        .store(layout.n_workers, Ordering::Relaxed);
     let mut desk = Desk::new(layout);
     let few = Some(u32::from(n_cores));
     let (claimed, heard) = channel();

@@ -55,6 +55,7 @@ fn make(
     };
     let plan = Plan {
         n_workers: 1,
+        n_places: crate::dispatch::Places::Exactly(1),
         n_tasks: 1,
         arena_len: 4096,
         terms: Terms {
