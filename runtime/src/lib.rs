@@ -113,6 +113,7 @@ mod memory;
 mod object;
 mod pipe;
 mod pool;
+mod prefetch;
 mod process;
 mod queue;
 mod relatives;

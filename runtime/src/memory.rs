@@ -7,7 +7,7 @@
 //! to types that consist of atomics only ([`Words`]), for which any bit pattern is valid and writes by other processes are
 //! no data race. All else is copied in and out by raw pointers, at moments when a lock or the protocol of the caller
 //! keeps other processes away; a process gone mad that writes nevertheless makes the copy hold some bytes or others, which
-//! for the types that lie here are values too. [`Memory::prefetch`] is a hint to the core, by an instruction that changes nothing.
+//! for the types that lie here are values too.
 #![expect(
     unsafe_code,
     reason = "typed access to a shared mapping; see `# Safety` above"
@@ -17,6 +17,7 @@ use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize};
 
+use crate::prefetch::prefetch_to_write;
 use crate::sys::{Fd, Mapping, memfd};
 
 /// A type that may lie in shared memory as it is.
@@ -162,18 +163,10 @@ impl<Keeper> Memory<Keeper> {
         };
     }
 
-    /// Has the core fetch the line at `offset` to write it, while it goes on with other work. A hint, which not every
-    /// architecture has.
+    /// See [`prefetch_to_write`].
     #[inline]
     pub(crate) fn prefetch(&self, offset: usize) {
-        let line = self.pointer(offset, 1).as_ptr();
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        // SAFETY: reads and writes nothing, whatever processes do with the line, and would not fault elsewhere either.
-        unsafe {
-            std::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags));
-        }
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-        let _ = line;
+        prefetch_to_write(self.pointer(offset, 1).as_ptr());
     }
 
     /// Makes a part noughts.

@@ -34,7 +34,8 @@ impl Finished {
         }
     }
 
-    /// Program: takes the chain and calls `visit` for each row, latest first; `link` finds a row's link.
+    /// Program: takes the chain and calls `visit` for each row, latest first; `link` finds a row's link, and is asked before
+    /// the row in front of it is visited.
     /// False where the chain was bent, and only a rescan tells what is finished.
     pub(crate) fn take_all<'row>(
         &self,
@@ -46,16 +47,22 @@ impl Finished {
             return true;
         }
         let mut at = self.head.swap(0, Ordering::Acquire) as u32;
+        let find = |at: u32| {
+            at.checked_sub(1)
+                .map(TaskIndex)
+                .map(|index| (index, link(index)))
+        };
+        let mut next = find(at);
         for _ in 0..n_rows {
-            if at == 0 {
+            let Some((index, link)) = next else {
                 return true;
-            }
-            let index = TaskIndex(at - 1);
-            let Some(next) = link(index) else {
+            };
+            let Some(link) = link else {
                 return false;
             };
             // Before the visit: once visited, the row may be pushed again.
-            at = next.load(Ordering::Relaxed);
+            at = link.load(Ordering::Relaxed);
+            next = find(at);
             visit(index);
         }
         at == 0

@@ -60,6 +60,7 @@ pub(crate) use region::{Log, LogEnds, is_block_of};
 pub(crate) use room::{Cell, Fault, FaultKind, PART, Room};
 pub(crate) use task::{MAX_ITEMS, Progress, State, TaskId, TaskIndex, TaskRow, Try, WorkerIndex};
 
+use crate::prefetch::prefetch_to_write;
 use crate::sys::{Fd, Mapping, WordsBuffer, memfd};
 
 /// What all workers and callers share.
@@ -259,6 +260,13 @@ impl Board {
         //   no process holds a reference into it but, in a worker, to an input that nobody writes.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
         true
+    }
+
+    /// See [`prefetch_to_write`].
+    pub(crate) fn prefetch(&self, offset: u64) {
+        if let Some(line) = self.pointer(Span::new(offset, 1)) {
+            prefetch_to_write(line);
+        }
     }
 
     /// Copies pieces onto the board, one behind the other; false where they do not fit it.

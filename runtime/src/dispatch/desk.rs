@@ -12,6 +12,7 @@ use super::listener::Listener;
 use super::outcome::{Outcome, Parcel, Remembered, Rest};
 use crate::board::{Board, Layout, Order, Ordering, Priority, Span, State, TaskId, TaskIndex};
 use crate::codec::Passengers;
+use crate::prefetch::prefetch_to_write;
 use crate::supervisor::lock;
 use crate::sys;
 
@@ -282,7 +283,11 @@ impl Desk {
     /// Takes every finished outcome.
     pub(super) fn drain(&mut self, board: &Board) {
         let header = board.header();
-        let link = |index| board.task(index).map(|row| &row.progress.next_finished);
+        let link = |index| {
+            let row = board.task(index)?;
+            prefetch_to_write(&row.state);
+            Some(&row.progress.next_finished)
+        };
         let whole = header
             .finished
             .0
@@ -448,6 +453,9 @@ impl Desk {
             None => drop(Parcel::of(task, remembered)),
         }
         self.arena.give_back(*span);
+        // Row and bytes are the next task's, as like as not.
+        prefetch_to_write(shared);
+        board.prefetch(span.offset);
         row.tenant = None;
         shared.state.free(row.generation);
         row.generation = row.generation.wrapping_add(1);

@@ -124,7 +124,7 @@ impl Chunking {
 
     /// So many workers do tasks as fast as the caller hands them over.
     fn n_that_keep_up(&self) -> u32 {
-        1 + (self.nanos_per_task() / HAND_OVER) as u32
+        ((self.nanos_per_task() / HAND_OVER) as u32).saturating_add(1)
     }
 
     fn is_quick(&self) -> bool {

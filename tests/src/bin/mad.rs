@@ -100,20 +100,20 @@ fn stay_mad(mut seed: u64) -> usize {
 /// Writes over what its own task was to be, a row of the board's table, and never comes to an end.
 #[process_job]
 fn write_over_own_row() {
-    const ROW_LEN: usize = 128;
+    const LINE: usize = 64;
     let mappings = shared_mappings();
     let board = mappings.iter().find(|mapping| mapping.len() > 1 << 30);
     let board = board.expect("a board with its regions");
     let tables = board.start..board.start + (64 << 20);
-    // Claimed by the first worker in the first generation, one item, a job, a room.
+    // A job, a place for its input, a room, one item; claimed by the first worker in the first generation.
+    let word = |row: usize, place: usize| read(row + place * 8);
     let is_own = |&row: &usize| {
-        let word = |place: usize| read(row + place * 8);
-        word(0) == 2
-            && word(1) >> 32 == 1
-            && [2, 3, 4, 6, 7].map(word).iter().all(|&word| word != 0)
+        [0, 1, 2, 4, 5].iter().all(|&place| word(row, place) != 0)
+            && word(row, 7) as u32 == 1
+            && word(row, 8) == 2
     };
-    let row = tables.step_by(ROW_LEN).find(is_own).expect("its row");
-    write(row + 8, 1000 << 32);
+    let row = tables.step_by(LINE).find(is_own).expect("its row");
+    write(row + 7 * 8, word(row, 7) + 999);
     loop {
         std::thread::park();
     }
