@@ -26,7 +26,7 @@ use crate::error::{Error, JobError};
 /// is a shared reference, its place in `Item` is anything that can lend such a reference.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a job for items of type `{Item}`",
-    note = "a job is a function annotated with `#[process_job]`; it maps over plain values for one parameter, over tuples for several"
+    note = "a job is a function annotated with `#[process_job]`, and methods take it as `job!(function)`; it maps over plain values for one parameter, over tuples for several"
 )]
 pub trait Job<Item>: Sized {
     /// What the function returns.

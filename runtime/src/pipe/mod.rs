@@ -76,6 +76,9 @@ pub fn pipe<A: ByValue, B: ByValue>() -> Result<(Connection<A, B>, Connection<B,
 
 /// One end of a [`pipe`]: sends `A`, receives `B`.
 ///
+/// Between programs that are not related there is [`connection::Connection`](crate::connection::Connection), another type: a
+/// module that needs both names them by their path.
+///
 /// One of a kind: it cannot be cloned, and passing it to a job by value, returning it or putting it into a queue gives it away; passed
 /// by reference it is refused where it arrives. Threads may share it.
 ///

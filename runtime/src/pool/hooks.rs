@@ -81,8 +81,9 @@ impl PoolBuilder {
         self
     }
 
-    /// A job that each worker runs last, when it ends in order: because the pool [closes](crate::Pool::close), or because it has done its
-    /// number of jobs or grown too much. It may borrow the worker's [state](Self::initializer).
+    /// A job that each worker runs last, when it ends in order: because the pool [closes](crate::Pool::close) or
+    /// [shrinks](crate::Pool::resize), or because the worker has done its number of jobs, grown too much, or been idle
+    /// [for long](Self::idle_timeout). It may borrow the worker's [state](Self::initializer).
     ///
     /// A worker that is killed (by a time-out, a limit, a crash, [`terminate`](crate::Pool::terminate), the drop of the pool), or whose job
     /// panicked with the state in its hands, runs none. For it and for dropping the state a worker has as long as the pool's
