@@ -162,8 +162,8 @@ impl PoolBuilder {
 
     /// How long a worker waits for something to do before it retires: it runs its [finalizer](Self::finalizer), its process ends,
     /// and its memory is the system's again. When there is something to do, workers come again, each with the
-    /// [initializer](Self::initializer), as many as there are jobs for and no more than the pool is to have. By default
-    /// workers wait for ever.
+    /// [initializer](Self::initializer): as many as there are jobs for or one more, and no more than the pool is to have. By
+    /// default workers wait for ever.
     ///
     /// A job submitted while no worker is there waits for one to be forked, for well under a millisecond and what the
     /// initializer takes. With [`StartMethod::Fork`] later workers, too, see the program's memory of the moment when the
