@@ -18,7 +18,7 @@ pub(crate) struct Awaited<'q> {
     /// Under which the other side makes its changes.
     lock: &'q Lock,
     /// The other side's.
-    pub(super) notice: &'q Notice,
+    notice: &'q Notice,
     /// The waiting side's, see [`patience`](super::patience).
     pub(super) rhythm: &'q AtomicU32,
 }
@@ -55,11 +55,15 @@ impl<'q> Awaited<'q> {
         )
     }
 
-    /// As [`Notice::lie_down`]; a last look has to follow. Where another has the lock until the deadline, stopped perhaps, its
-    /// change may go unannounced.
+    /// As [`Notice::lie_down`]; a last look has to follow, and then a sleep on what this gives and on nothing else: see
+    /// [`Notice::has_sleepers`]. Where another has the lock until the deadline, stopped perhaps, its change may go unannounced.
     pub(crate) fn lie_down(self, deadline: Option<Instant>) -> Option<(&'q AtomicU32, u32)> {
-        let _held = Held::acquire(self.lock, deadline);
-        self.notice.lie_down()
+        let held = Held::acquire(self.lock, deadline);
+        let bed = self.notice.lie_down();
+        if let Some(held) = held {
+            held.release_as_it_was();
+        }
+        bed
     }
 
     /// See [`Notice::pass_on`].

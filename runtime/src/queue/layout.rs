@@ -2,6 +2,7 @@
 //!
 //! Responsible for where they lie, and for holding a lock. What they mean to each other is in [`ring`](super::ring).
 
+use std::mem;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Instant;
@@ -68,7 +69,7 @@ unsafe impl Words for Shared {}
 /// A lock, until dropped.
 pub(super) struct Held<'a> {
     lock: &'a Lock,
-    /// The last holder has ended with it.
+    /// A holder has ended with it, and nobody has repaired since what it may have left.
     pub(super) was_left: bool,
 }
 
@@ -79,10 +80,16 @@ impl<'a> Held<'a> {
         match lock.acquire(deadline) {
             Ok(how) => Some(Self {
                 lock,
-                was_left: how == Acquired::OwnerDied,
+                was_left: how != Acquired::Clean,
             }),
             Err(NotAcquired::TimedOut | NotAcquired::AlreadyHeld) => None,
         }
+    }
+
+    /// Lets go for who repairs nothing: it is told once how the lock was left, so the next holder has to be told again.
+    pub(super) fn release_as_it_was(self) {
+        self.lock.release(self.was_left);
+        mem::forget(self);
     }
 }
 

@@ -81,13 +81,14 @@ impl Patience {
                 return Ok(None);
             }
             if !look_awhile(awaited.rhythm, &n_ready) {
-                let seen = awaited.notice.seen();
                 let nap = left.min(BACKSTOP);
-                awaited.lie_down(Some(Instant::now() + nap));
+                let bed = awaited.lie_down(Some(Instant::now() + nap));
                 if let Some(result) = attempt()? {
                     return Ok(Some(result));
                 }
-                awaited.notice.wait(seen, Some(nap));
+                if let Some((word, asleep)) = bed {
+                    sys::futex::wait(word, asleep, Some(nap));
+                }
             }
             if let Some(result) = attempt()? {
                 return Ok(Some(result));

@@ -236,8 +236,9 @@ impl Ring {
         let mut room = self.bytes.len() - begin.wrapping_sub(given_back);
         if n_units > room {
             // Whoever died after he had moved the head has left more than this to be had.
-            let given_back = self.give_back(deadline)?;
-            room = self.bytes.len() - begin.wrapping_sub(given_back);
+            let n_behind = begin.wrapping_sub(self.give_back(deadline)?);
+            // The head has been read again, and may be wrong by now.
+            room = self.bytes.len().saturating_sub(n_behind);
         }
         if n_units > room || waiting.messages == MOST_MESSAGES {
             return Err(no_room(len));

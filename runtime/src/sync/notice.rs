@@ -6,11 +6,11 @@
 //! | bits of `word` | meaning | changed by | if that process is killed |
 //! |---|---|---|---|
 //! | 0, [`SLEEPERS`] | somebody sleeps, or is about to | set by a sleeper, cleared by an announcer | too often set: a wake for nobody, which clears it. Killed between clearing it and the wake: those asleep then look by themselves after [`LONGEST_SLEEP`] |
-//! | 1 to 31 | how many announcements there were | an announcer, after its change | killed before: its change is seen after [`LONGEST_SLEEP`] |
+//! | 1 to 31 | how many announcements there were, and clearings of the flag | an announcer, after its change | killed before: its change is seen after [`LONGEST_SLEEP`] |
 //!
 //! Why no wake-up is lost: a sleeper notes the count ([`Notice::seen`]), looks for what it waits for, and sleeps only
-//! while the count is what it noted. A count of 31 bits comes around: whoever sleeps exactly when 2^31 announcements
-//! have been made since it looked sleeps [`LONGEST_SLEEP`] too long.
+//! while the count is what it noted. A count of 31 bits comes around: whoever sleeps exactly when it has come to
+//! the same number since it looked sleeps [`LONGEST_SLEEP`] too long.
 //!
 //! Where changes are made under a lock, an announcer may leave out what nobody sleeps for: [`Notice::has_sleepers`].
 //!
@@ -74,6 +74,9 @@ impl Notice {
 
     /// Whether an announcement is due, for who has made its change under a lock under which everybody [lies down](Self::lie_down)
     /// before a last look. Asked under that lock it is exact, and where nobody sleeps costs next to nothing.
+    ///
+    /// So those sleep on the word as they found it when they lay down. Somebody may clear the flag while they look for the last
+    /// time: after that changes go unannounced, and who set the flag again only then, as [`wait`](Self::wait) does, would sleep past them.
     #[inline]
     pub(crate) fn has_sleepers(&self) -> bool {
         self.word.load(Ordering::Relaxed) & SLEEPERS != 0
@@ -101,9 +104,17 @@ impl Notice {
         before & SLEEPERS != 0
     }
 
-    /// First the flag: whoever falls asleep after it was cleared has set it again, and the others are woken.
+    /// First the flag: whoever falls asleep after it was cleared has set it again, and the others are woken. The count goes on with it:
+    /// who lay down before, and is not asleep yet, finds another word also where somebody has set the flag again.
     fn wake_all(&self) {
-        self.word.fetch_and(!SLEEPERS, Ordering::Relaxed);
+        let cleared = |word: u32| {
+            let is_set = word & SLEEPERS != 0;
+            is_set.then(|| (word & !SLEEPERS).wrapping_add(ONE_ANNOUNCEMENT))
+        };
+        // An error means that another announcer has cleared it.
+        let _ = self
+            .word
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, cleared);
         futex::wake(&self.word, u32::MAX);
     }
 }

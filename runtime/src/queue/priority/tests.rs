@@ -167,6 +167,23 @@ fn who_is_killed_inside_of_put_and_get_loses_his_own_message_at_most() {
     });
 }
 
+#[test]
+fn what_the_dead_have_left_is_mended_though_another_lay_down_first() {
+    watched(|| {
+        let queue: Bytes = small(u32::MAX);
+        queue.put(2, sealed(2, 300)).unwrap();
+        let victim = in_child(|| {
+            let _held = queue.hold(Patience::Endless);
+            queue.store.damage(0, 0);
+            exit_now(9);
+        });
+        assert_eq!(victim.code(), Some(9));
+        assert_eq!(queue.len(), 0);
+        queue.awaited().lie_down(None);
+        assert!(queue.try_get() == Ok(Some((2, sealed(2, 300)))));
+    });
+}
+
 /// The mark, by which a message is there, comes after the last of its bytes.
 #[test]
 fn who_ends_among_the_bytes_of_his_message_has_put_none() {

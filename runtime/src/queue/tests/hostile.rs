@@ -72,6 +72,19 @@ fn garbage_anywhere_is_an_error_and_never_a_panic_or_a_hang() {
 }
 
 #[test]
+fn a_head_that_makes_less_than_no_room_is_an_error() {
+    watched(|| {
+        let queue = small::<u64>(u32::MAX);
+        let (units, n_units) = (4096 + 1, queue.ring.bytes.len());
+        move_to(&queue, units, 0);
+        let Shared { putters, .. } = queue.ring.shared();
+        let tail = Position(0).after(9, units + n_units);
+        putters.position.store(tail.0, Ordering::Relaxed);
+        is_an_orderly_error(&queue.try_put(7).unwrap_err());
+    });
+}
+
+#[test]
 fn while_others_write_garbage_all_the_time_calls_come_back() {
     watched(|| {
         for seed in 1..30_u64 {

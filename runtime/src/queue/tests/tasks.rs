@@ -4,6 +4,8 @@ use std::sync::atomic::AtomicBool;
 
 use super::crash::below;
 use super::*;
+use crate::queue::takers::OwnPlace;
+use crate::sys::exit_now;
 use crate::sys::testing::{in_child, watched};
 
 const AT_ONCE: Duration = Duration::ZERO;
@@ -63,6 +65,25 @@ fn threads_of_one_process_may_say_so_for_each_other() {
             assert!(queue.is_empty());
         });
         assert_eq!(queue.task_done(), Err(QueueError::NoTask));
+    });
+}
+
+#[test]
+fn what_a_dead_getter_has_counted_and_not_taken_is_not_lost_though_a_putter_lay_down_first() {
+    watched(|| {
+        let queue = small::<u64>(1);
+        queue.put(1).unwrap();
+        let victim = in_child(|| {
+            let _held = queue.ring.hold_getters(None);
+            let head = Position(0).after(1, 2);
+            queue.ring.takers().begin(&OwnPlace::default(), head);
+            exit_now(9);
+        });
+        assert_eq!(victim.code(), Some(9));
+        Awaited::room(&queue.ring).lie_down(None);
+        assert_eq!(queue.get(), Ok(1));
+        queue.task_done().unwrap();
+        assert_eq!(queue.join(), Ok(()));
     });
 }
 

@@ -87,6 +87,19 @@ fn what_was_announced_since_is_not_slept_over() {
     });
 }
 
+/// One who announced has counted, and clears the flag last.
+#[test]
+fn who_lay_down_before_the_flag_was_cleared_does_not_sleep_though_another_sets_it_again() {
+    let notice = Notice::default();
+    let _died = notice.lie_down();
+    assert!(notice.count());
+    let (word, asleep) = notice.lie_down().unwrap();
+    notice.wake_all();
+    assert_ne!(word.load(Relaxed), asleep);
+    notice.lie_down();
+    assert_ne!(word.load(Relaxed), asleep);
+}
+
 #[test]
 fn a_sleep_ends_with_its_timeout_or_the_longest_sleep() {
     watched(|| {
@@ -145,7 +158,8 @@ fn the_count_comes_around() {
         notice.word.store(u32::MAX, Relaxed);
         let seen = notice.seen();
         notice.announce_all();
-        assert_eq!(notice.seen(), 0);
+        // One for the announcement, one for the flag.
+        assert_eq!(notice.seen(), ONE_ANNOUNCEMENT);
         notice.wait(seen, None);
     });
 }

@@ -1,6 +1,7 @@
 //! The numbers of a queue, as in `queue/layout.rs`, and a lock for the models: what matters here is that it goes over
 //! from a dead holder.
 
+use std::mem;
 use std::time::Instant;
 
 use super::bytes::Unit;
@@ -45,6 +46,8 @@ impl Contents for Shared {
 
 pub(super) struct Held<'a> {
     lock: &'a Lock,
+    /// 0, or the dead holder from which it was taken.
+    from: u64,
     pub(super) was_left: bool,
 }
 
@@ -66,12 +69,23 @@ impl<'a> Held<'a> {
             match deadline {
                 _ if taken => {
                     let was_left = holder != 0;
-                    return Some(Self { lock, was_left });
+                    return Some(Self {
+                        lock,
+                        from: holder,
+                        was_left,
+                    });
                 }
                 Some(_) => return None,
                 None => loom::thread::yield_now(),
             }
         }
+    }
+}
+
+impl Held<'_> {
+    pub(super) fn release_as_it_was(self) {
+        self.lock.0.store(self.from, Ordering::Release);
+        mem::forget(self);
     }
 }
 

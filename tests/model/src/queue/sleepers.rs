@@ -10,28 +10,29 @@ use super::ring::Ring;
 use crate::atomic::check;
 use crate::kernel::{WOKEN, enter, spawn};
 use crate::shared::Label;
-use crate::sync::Notice;
+use crate::sys::futex;
 
 /// As a `get` and a `put` wait, without their first looks.
-fn wait<T>(awaited: Awaited<'_>, notice: &Notice, attempt: impl Fn() -> Option<T>) -> T {
+fn wait<T>(awaited: Awaited<'_>, attempt: impl Fn() -> Option<T>) -> T {
     loop {
-        let seen = notice.seen();
-        awaited.lie_down(None);
+        let bed = awaited.lie_down(None);
         if let Some(done) = attempt() {
             return done;
         }
-        notice.wait(seen, None);
+        if let Some((word, asleep)) = bed {
+            futex::wait(word, asleep, None);
+        }
     }
 }
 
 fn get_at_last(ring: &Ring) -> Result<u64, QueueError> {
     let attempt = || get(ring).transpose();
-    wait(Awaited::messages(ring), ring.arrivals(), attempt)
+    wait(Awaited::messages(ring), attempt)
 }
 
 fn put_at_last(ring: &Ring, number: u64) -> Result<(), QueueError> {
     let attempt = || Some(put(ring, number)).filter(|it| *it != Err(QueueError::Full));
-    wait(Awaited::room(ring), ring.departures(), attempt)
+    wait(Awaited::room(ring), attempt)
 }
 
 fn ring(bound: u32) -> Arc<Ring> {
