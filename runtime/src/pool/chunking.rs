@@ -124,7 +124,7 @@ impl Chunking {
 
     /// So many workers do tasks as fast as the caller hands them over.
     fn n_that_keep_up(&self) -> u32 {
-        1 + (self.nanos_per_task() / HAND_OVER) as u32
+        ((self.nanos_per_task() / HAND_OVER) as u32).saturating_add(1)
     }
 
     fn is_quick(&self) -> bool {
@@ -264,6 +264,14 @@ mod tests {
         assert_eq!(most_awake(100), Some(1));
         assert_eq!(most_awake(900), Some(sys::n_cores().min(2)));
         assert_eq!(most_awake(5_000), None, "they may wait for something");
+    }
+
+    #[test]
+    fn the_largest_tasks_that_may_be_asked_for_keep_workers_awake() {
+        for n_items in [crate::board::MAX_ITEMS, usize::MAX] {
+            let chunking = Chunking::new(Some(n_items), 2, 0);
+            assert_eq!(chunking.most_awake(), Some(sys::n_cores()));
+        }
     }
 
     #[test]
