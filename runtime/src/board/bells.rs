@@ -25,7 +25,8 @@
 //! are to be awake at the most, and takes it back when it hears nothing for a while ([`Board::set_most_awake`],
 //! `pool/chunking.rs`). While so many are awake nobody is rung for, and a worker that is one too many lies down without a
 //! look ([`Board::needs`]). Of several that do so at once, the last one to set its bit sees the bits of the others, and
-//! looks. Who is not rung for looks once in a while all the same.
+//! looks. Who is not rung for looks once in a while all the same. Whoever has yet to begin, or is leaving, is not awake,
+//! however long that takes: it says so by a bit of its own, set and cleared like the others.
 //!
 //! Where workers retire, the last of those asleep may be gone for good: see [`super::dormant`].
 //!
@@ -59,6 +60,8 @@ pub(super) struct Bells {
     n_waiting: AtomicU32,
     /// No more workers are to be awake; nought for no limit.
     most_awake: AtomicU32,
+    /// A bit per open post at which nobody takes tasks: its worker has yet to come or to begin, or is leaving.
+    absent: Line<WorkerSet>,
     /// Workers that sleep on their bells.
     sleepers: Line<Sleepers>,
     /// A bit per worker that spins.
@@ -241,12 +244,26 @@ impl Board {
         self.n_awake() < most_awake + u32::from(is_awake)
     }
 
-    /// Workers at open posts that do not sleep, and those that are about to come.
+    /// Workers at open posts that take tasks and do not sleep.
     fn n_awake(&self) -> u32 {
         let n_open = self.header().n_open.load(Ordering::Relaxed);
         let n_open = n_open.min(self.layout().n_workers);
         let (n_sleeping, _) = self.bells().sleepers.0.len(n_open);
-        n_open - n_sleeping
+        let n_absent = self.bells().absent.0.len(n_open);
+        n_open.saturating_sub(n_sleeping + n_absent)
+    }
+
+    /// Worker: takes tasks from now on, and looks for one next.
+    pub(crate) fn begin_taking(&self, worker: WorkerIndex) {
+        self.bells().absent.0.remove(worker);
+        // SeqCst: see the module's head. Who publishes counts on this worker, or it finds the task.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Worker, or the supervisor before it forks one: takes no task. What may have been left to it is another's.
+    pub(crate) fn end_taking(&self, worker: WorkerIndex) {
+        self.bells().absent.0.insert(worker);
+        self.wake_worker();
     }
 
     /// Wakes a sleeping worker, if there is one.
@@ -373,7 +390,7 @@ impl Board {
     pub(crate) fn forget_waiting(&self, worker: WorkerIndex) {
         self.bells().sleepers.0.remove(worker);
         self.bells().spinning.0.remove(worker);
-        self.wake_worker();
+        self.end_taking(worker);
     }
 
     /// Worker or supervisor: a task is finished, or the pool's state has changed; wakes the callers.

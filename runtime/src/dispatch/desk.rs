@@ -195,8 +195,13 @@ impl Desk {
         }
     }
 
-    /// The tasks on the board are for all workers.
+    /// The tasks on the board are for all workers, and stay so: while one of them keeps a worker, that worker is none of the
+    /// few that further tasks are for.
     pub(super) fn call_all(&mut self, board: &Board) {
+        for tenant in self.rows.iter_mut().filter_map(|row| row.tenant.as_mut()) {
+            tenant.most_awake = None;
+        }
+        self.n_for_all = self.n_in_flight;
         self.limit_awake(board, None);
         board.wake_worker();
     }

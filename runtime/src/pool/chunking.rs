@@ -267,6 +267,14 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_tasks_that_may_be_asked_for_keep_workers_awake() {
+        for n_items in [crate::board::MAX_ITEMS, usize::MAX] {
+            let chunking = Chunking::new(Some(n_items), 2, 0);
+            assert_eq!(chunking.most_awake(), Some(sys::n_cores()));
+        }
+    }
+
+    #[test]
     fn the_caller_hears_of_every_task_but_the_shortest() {
         let n_rings = |nanos| {
             let mut chunking = Chunking::new(Some(1), 2, 0);

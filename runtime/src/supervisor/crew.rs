@@ -207,6 +207,7 @@ impl<'program> Crew<'program> {
             return Ok(());
         };
         record.prepare();
+        self.board.end_taking(index);
         // A worker gone mad may have written it: then this one would leave at once, and so on for ever.
         self.tell_open();
         let supervisor_pid = sys::pid();

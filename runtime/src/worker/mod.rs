@@ -104,6 +104,7 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
         }
     };
     record.set_phase(Phase::Ready);
+    birth.board.begin_taking(birth.index);
     let mut quota = if birth.terms.max_jobs > 0 {
         birth.terms.max_jobs
     } else {
@@ -118,8 +119,6 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
             Next::Task(task) => task,
             Next::Leave(phase) => {
                 last_phase = phase;
-                // It may have been counted on for a task, and what it does before it ends may take long.
-                birth.board.wake_worker();
                 break;
             }
         };
@@ -138,6 +137,8 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
         }
     }
     bell.ring_if_owed(birth.board);
+    // What it does before it ends may take long.
+    birth.board.end_taking(birth.index);
     if !is_spoilt {
         finish::finish(birth, record, state);
     }

@@ -216,3 +216,27 @@ fn a_core_is_left_to_those_who_have_work() {
     });
     assert_eq!((spun, n_looks.get()), (None, 0));
 }
+
+/// One who has yet to begin, or is leaving, may take long over it.
+#[test]
+fn who_takes_no_tasks_is_none_of_the_few_that_are_to_be_awake() {
+    let board = board_of_all();
+    for worker in (0..LAYOUT.n_workers as u16).map(WorkerIndex) {
+        if worker != SPINNER {
+            board.bells().sleepers.0.insert(worker);
+        }
+    }
+    board.set_most_awake(Some(1));
+    append(&board, 0);
+    board.wake_worker();
+    assert!(board.is_asleep(WorkerIndex(0)), "one is awake");
+    board.end_taking(SPINNER);
+    assert!(!board.is_asleep(WorkerIndex(0)), "it left the task");
+    board.bells().sleepers.0.remove(WorkerIndex(0));
+    board.bells().sleepers.0.insert(WorkerIndex(0));
+    assert!(board.needs(WorkerIndex(0)), "until the other comes again");
+    board.begin_taking(SPINNER);
+    assert!(!board.needs(WorkerIndex(0)));
+    board.forget_waiting(SPINNER);
+    assert!(!board.is_asleep(WorkerIndex(0)), "it died");
+}

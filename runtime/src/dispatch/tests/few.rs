@@ -23,7 +23,7 @@ fn sleep_until_claimed(board: &Board, worker: WorkerIndex, claimed: &Sender<Task
     claimed.send(task.expect("one for each")).expect("heard");
 }
 
-fn publish(board: &Board, desk: &mut Desk, most_awake: Option<u32>) {
+fn publish(board: &Board, desk: &mut Desk, most_awake: Option<u32>) -> TaskId {
     let (index, span) = desk.set_aside(board, 64).expect("room");
     let remembered = Remembered {
         order: crate::board::Order::default(),
@@ -33,8 +33,9 @@ fn publish(board: &Board, desk: &mut Desk, most_awake: Option<u32>) {
     };
     let mailbox = Arc::<Mailbox>::default();
     let tenant = Tenant::new(span, remembered, Vec::new(), &mailbox, 0);
-    desk.seat(board, index, tenant.with_most_awake(most_awake));
+    let task = desk.seat(board, index, tenant.with_most_awake(most_awake));
     board.wake_worker();
+    task
 }
 
 /// As many workers as there are cores are at work, one more task for few is on the board, and one worker sleeps: it is
@@ -92,4 +93,38 @@ fn tasks_for_few_are_for_all_beside_one_that_is() {
     a_sleeper_is_woken_when(|board, desk| {
         publish(board, desk, None);
     });
+}
+
+/// Its worker is no use to the tasks that follow, which would wait for it again and again.
+#[test]
+fn while_a_task_that_took_long_is_held_further_ones_are_for_all() {
+    let layout = Layout {
+        n_workers: 2,
+        n_tasks: 16,
+        setup_len: 0,
+        arena_len: 1 << 16,
+        region_len: 4096,
+    };
+    let board = Board::create(layout).expect("memory for a small board").0;
+    board.header().n_open.store(2, Ordering::Relaxed);
+    let mut desk = Desk::new(layout);
+    let [holder, other] = [0, 1].map(WorkerIndex);
+    let finish = |desk: &mut Desk, task: TaskId| {
+        let state = &board.tasks()[task.index.0 as usize].state;
+        state.try_claim(task.generation, holder);
+        assert!(state.finish(task.generation, holder));
+        desk.take_if_done(&board, task.index);
+    };
+    let long = publish(&board, &mut desk, Some(1));
+    assert!(!board.needs(other), "one is awake already");
+    desk.call_all(&board);
+    let quick = publish(&board, &mut desk, Some(1));
+    assert!(board.needs(other));
+    finish(&mut desk, quick);
+    let quick = publish(&board, &mut desk, Some(1));
+    assert!(board.needs(other), "until the long one is over");
+    finish(&mut desk, long);
+    finish(&mut desk, quick);
+    publish(&board, &mut desk, Some(1));
+    assert!(!board.needs(other));
 }
