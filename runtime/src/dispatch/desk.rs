@@ -202,7 +202,9 @@ impl Desk {
             tenant.most_awake = None;
         }
         self.n_for_all = self.n_in_flight;
-        self.limit_awake(board, None);
+        self.most_awake = None;
+        // Whatever a worker gone mad has written there.
+        board.set_most_awake(None);
         board.wake_worker();
     }
 

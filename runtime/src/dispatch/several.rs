@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Dispatch, LIVENESS};
+use super::Dispatch;
+use super::waiting::LIVENESS;
 use crate::board::Board;
 use crate::supervisor::Link;
 
