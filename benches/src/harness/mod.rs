@@ -17,7 +17,7 @@ mod weather;
 use std::time::{Duration, Instant};
 
 pub(crate) use bound::Bound;
-pub(crate) use contest::{Contest, Entry};
+pub(crate) use contest::{Contest, Entry, Samples};
 pub(crate) use cores::{Pinned, two_cores};
 pub(crate) use figure::Unit;
 pub(crate) use json::to_json;

@@ -1,17 +1,19 @@
 //! How cost grows with work and with workers: 17.
 
 use procession::{Pool, pool_map};
+use rayon::prelude::*;
 
+use super::map::two_threads;
 use crate::harness::{
-    Bound, Contest, Entry, Result, Row, Settings, Summary, Unit, check, percentile, timed,
+    Bound, Contest, Entry, Result, Row, Samples, Settings, Summary, Unit, check, percentile, timed,
 };
 use crate::jobs::{plain_square, square};
 
-/// Nanoseconds for one map of `n` squares, the median of so many.
-fn map(pool: &Pool, n: u64, n_times: usize) -> Result<f64> {
+/// Nanoseconds for the squares of 0 to `n`, the median of so many times.
+fn squares_of(n: u64, n_times: usize, squares: impl Fn(u64) -> Result<Vec<u64>>) -> Result<f64> {
     let mut times = Vec::with_capacity(n_times);
     for _ in 0..n_times {
-        let (took, squares) = timed(|| pool_map!(in pool, square, 0..n));
+        let (took, squares) = timed(|| squares(n));
         let squares = squares?;
         let last = squares.last().copied();
         let is_right = squares.len() as u64 == n && last == n.checked_sub(1).map(plain_square);
@@ -21,30 +23,52 @@ fn map(pool: &Pool, n: u64, n_times: usize) -> Result<f64> {
     Ok(percentile(&mut times, 0.5))
 }
 
-pub(super) fn growth(settings: &Settings) -> Result<Vec<Row>> {
-    Ok(vec![with_work(settings)?, with_workers(settings)?])
+fn map(pool: &Pool, n: u64, n_times: usize) -> Result<f64> {
+    squares_of(n, n_times, |n| Ok(pool_map!(in pool, square, 0..n)?))
 }
 
-/// The slope between neighbours of 10 k, 100 k, 1 M, 10 M items: steepest over flattest, round by round.
-fn with_work(settings: &Settings) -> Result<Row> {
+pub(super) fn growth(settings: &Settings) -> Result<Vec<Row>> {
+    let mut rows = with_work(settings)?;
+    rows.push(with_workers(settings)?);
+    Ok(rows)
+}
+
+/// The slope between neighbours of 10 k, 100 k, 1 M, 10 M items: steepest over flattest, round by round. Beside it that of
+/// threads, which pay for fresh memory, too: ten million results are more than an allocator keeps.
+fn with_work(settings: &Settings) -> Result<Vec<Row>> {
     let sizes = &[10_000_u64, 100_000, 1_000_000, 10_000_000][..settings.pick(4, 3)];
-    let pool = Pool::new(2)?;
+    let (pool, threads) = (Pool::new(2)?, two_threads()?);
+    let (pool, threads) = (&pool, &threads);
+    let n_times = |n: u64| usize::try_from(2_000_000 / n).unwrap_or(1).clamp(1, 20);
+    let by_threads = |n: u64| {
+        let squares = || (0..n).into_par_iter().map(plain_square).collect();
+        Ok(threads.install(squares))
+    };
     let mut contest = Contest::on_two_cores();
-    let entries: Vec<Entry> = sizes
+    let ours: Vec<Entry> = sizes
         .iter()
-        .map(|&n| {
-            let pool = &pool;
-            let n_times = usize::try_from(2_000_000 / n).unwrap_or(1).clamp(1, 20);
-            contest.ours(move || map(pool, n, n_times))
-        })
+        .map(|&n| contest.ours(move || map(pool, n, n_times(n))))
+        .collect();
+    let peers: Vec<Entry> = sizes
+        .iter()
+        .map(|&n| contest.peer(move || squares_of(n, n_times(n), by_threads)))
         .collect();
     let samples = contest.run(settings);
-    let bound = Bound::at_most(1.3, 1.1);
-    let row = Row::new(17, "growth with items: steepest / flattest", "-", bound);
+    let row = |whose: &str, bound| {
+        let work = format!("growth with items{whose}: steepest / flattest");
+        Row::new(17, &work, "-", bound)
+    };
+    Ok(vec![
+        growth_row(&samples, row("", Bound::at_most(1.3, 1.1)), sizes, &ours),
+        growth_row(&samples, row(", rayon", Bound::None), sizes, &peers),
+    ])
+}
+
+fn growth_row(samples: &Samples, row: Row, sizes: &[u64], entries: &[Entry]) -> Row {
     let times: Result<Vec<&[f64]>> = entries.iter().map(|&entry| samples.of(entry)).collect();
     let times = match times {
         Ok(times) => times,
-        Err(problem) => return Ok(samples.note_cores(row.without(problem))),
+        Err(problem) => return samples.note_cores(row.without(problem)),
     };
     let steps = sizes.windows(2).map(|pair| (pair[1] - pair[0]) as f64);
     let slopes: Vec<Vec<f64>> = times
@@ -79,7 +103,7 @@ fn with_work(settings: &Settings) -> Result<Row> {
     if let Some(fixed) = Summary::of(&fixed) {
         row = row.note(format!("a map of nothing: {:.0} us", fixed.median / 1e3));
     }
-    Ok(samples.note_cores(row))
+    samples.note_cores(row)
 }
 
 /// The same map by more workers than there are cores.
