@@ -341,10 +341,11 @@ impl Pool {
     /// Has `workers` workers in the pool from now on, whatever runs on it meanwhile and from whichever thread.
     ///
     /// To grow starts the new workers, with the initializer if the pool has one, before this returns. With
-    /// [`StartMethod::Fork`] they too see the program's memory of the moment when the pool was built. To shrink does not wait:
-    /// the workers at the last places take no further task and end in order, with their finalizer, at once or when they are
-    /// done with what they have, and what is queued is for the others. No job is lost by it. Maps under way make use of the new
-    /// number at once, as [`workers`](Self::workers) tells it; [`pids`](Self::pids) has a worker that leaves until it is gone.
+    /// [`StartMethod::Fork`] they too see the program's memory of the moment when the pool was built. To shrink does not
+    /// wait: the workers at the last places take no further task and end in order, with their finalizer, at once or when
+    /// they are done with what they have or are just taking, and what is queued is for the others. No job is lost by it.
+    /// Maps under way make use of the new number at once, as [`workers`](Self::workers) tells it; [`pids`](Self::pids) has
+    /// a worker that leaves until it is gone.
     ///
     /// # Errors
     ///
