@@ -14,7 +14,8 @@ use crate::sys;
 const TARGET: f64 = 1e6;
 /// Towards the end a task may take as little as this, and no less: handing it over costs some of it.
 const SHORTEST: f64 = 5e4;
-/// To put a task on the board and to take its outcome off costs the caller about so many nanoseconds.
+/// One worker keeps up with a caller that hands over tasks of less than so many nanoseconds: the caller needs about half of that
+/// for each, and a second worker would take cache lines from both.
 const HAND_OVER: f64 = 600.0;
 /// How long the first tasks may be in coming back before their items are for all workers: longer than a sleeper takes to
 /// wake.
