@@ -442,8 +442,8 @@ fn nothing_is_lost_while_workers_come_go_and_are_killed() {
         assert_eq!(n_killed > 0, kills);
     }
     pool.resize(3).unwrap();
-    assert_eq!(places(&pool), first(3));
     wait_for("three", || pool.pids().len() == 3);
+    assert_eq!(places(&pool), first(3));
     for farewell in pool.close_with_results::<String>().unwrap() {
         // Some were killed while they took their leave.
         assert!(matches!(

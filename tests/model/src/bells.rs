@@ -130,10 +130,13 @@ impl Bells {
     }
 
     fn needs(&self, worker: WorkerIndex) -> bool {
+        if self.most_awake == 0 {
+            return true;
+        }
         let sleepers = self.sleepers.load(Ordering::Relaxed);
         let n_awake = self.bells.len() as u32 - (sleepers & SLEEPS).count_ones();
         let is_awake = sleepers & SLEEPS & (0b11 << (worker.0 * 2)) == 0;
-        self.most_awake == 0 || n_awake < self.most_awake + u32::from(is_awake)
+        n_awake < self.most_awake + u32::from(is_awake)
     }
 
     fn sleep_worker<T>(&self, worker: WorkerIndex, look: impl Fn(bool) -> Option<T>) -> Option<T> {
