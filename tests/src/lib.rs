@@ -16,6 +16,7 @@ mod victim;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::process::Command;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -211,6 +212,24 @@ pub fn nothing() {}
 #[process_job]
 pub fn parent_pid() -> u32 {
     std::os::unix::process::parent_id()
+}
+
+/// A job: what `sh` prints, and its exit code.
+#[process_job]
+pub fn shell(script: &str) -> (String, Option<i32>) {
+    let output = Command::new("sh").args(["-c", script]).output().unwrap();
+    (
+        String::from_utf8(output.stdout).unwrap(),
+        output.status.code(),
+    )
+}
+
+/// A job: the square, after so long at work.
+#[process_job]
+pub fn spinning_square(x: u64, micros: u64) -> u64 {
+    let until = Instant::now() + Duration::from_micros(micros);
+    while Instant::now() < until {}
+    x * x
 }
 
 /// The supervisor of this program; starts it where there is none.

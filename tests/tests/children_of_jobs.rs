@@ -11,20 +11,10 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use procession::{Array, JobError, Pool, job, process_job, spawn};
 use procession_tests::processes::{self, Signal};
-use procession_tests::{Scratch, begin, wait_for};
+use procession_tests::{Scratch, begin, shell, wait_for};
 
 /// The signals above are the C library's, or were ignored by whoever started the tests.
 const ORDINARY: u64 = 0x7fff_ffff;
-
-/// What `sh` prints, and its exit code.
-#[process_job]
-fn shell(script: &str) -> (String, Option<i32>) {
-    let output = Command::new("sh").args(["-c", script]).output().unwrap();
-    (
-        String::from_utf8(output.stdout).unwrap(),
-        output.status.code(),
-    )
-}
 
 #[process_job]
 fn forks() -> i32 {
@@ -59,6 +49,12 @@ fn starts_children() -> Vec<u32> {
         .parse()
         .unwrap();
     vec![child.id(), left]
+}
+
+/// Of a job that is over.
+fn leave_children(pool: &Pool) -> Vec<u32> {
+    let job = pool.submit(job!(starts_children), ());
+    job.unwrap().join().unwrap()
 }
 
 #[process_job]
@@ -156,11 +152,7 @@ fn children_of_a_job_that_dies_die_too() {
 fn children_of_a_worker_that_is_killed_die_too() {
     let _test = begin();
     let pool = Pool::new(1).unwrap();
-    let children = pool
-        .submit(job!(starts_children), ())
-        .unwrap()
-        .join()
-        .unwrap();
+    let children = leave_children(&pool);
     assert!(
         children.iter().all(|&child| processes::is_alive(child)),
         "they outlive the job"
@@ -176,11 +168,7 @@ fn children_of_a_worker_that_is_killed_die_too() {
 fn children_that_a_job_leaves_die_with_the_pool() {
     let _test = begin();
     let pool = Pool::new(1).unwrap();
-    let children = pool
-        .submit(job!(starts_children), ())
-        .unwrap()
-        .join()
-        .unwrap();
+    let children = leave_children(&pool);
     pool.close().unwrap();
     wait_for("their end", || {
         !children.iter().any(|&child| processes::is_alive(child))

@@ -7,24 +7,17 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use procession::{
     Barrier, ErrorKind, Event, JobError, JobHandle, Pool, PoolBuilder, job, process_job,
     worker_index,
 };
 use procession_tests::processes::{self, Signal};
-use procession_tests::{Tally, begin, supervisor_pid, wait_for};
+use procession_tests::{Tally, begin, spinning_square, supervisor_pid, wait_for};
 
 #[process_job]
 fn square(x: u64) -> u64 {
-    x * x
-}
-
-#[process_job]
-fn spinning_square(x: u64, micros: u64) -> u64 {
-    let until = Instant::now() + Duration::from_micros(micros);
-    while Instant::now() < until {}
     x * x
 }
 

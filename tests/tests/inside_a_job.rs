@@ -13,7 +13,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 use procession::{JobError, Pool, job, pool_map, process_job, spawn};
 use procession_tests::processes::{self, Signal};
-use procession_tests::{Scratch, Story, Victim, begin, wait_for};
+use procession_tests::{Scratch, Story, Victim, begin, shell, wait_for};
 
 /// Of SIGPIPE.
 const PIPE_BIT: u64 = 1 << 12;
@@ -50,16 +50,6 @@ fn n_threads_and_cores() -> (usize, usize) {
     (
         n_threads,
         std::thread::available_parallelism().unwrap().get(),
-    )
-}
-
-/// What `sh` prints, and its exit code.
-#[process_job]
-fn shell(script: &str) -> (String, Option<i32>) {
-    let output = Command::new("sh").args(["-c", script]).output().unwrap();
-    (
-        String::from_utf8(output.stdout).unwrap(),
-        output.status.code(),
     )
 }
 

@@ -5,14 +5,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use procession::{
     ErrorKind, Event, JobError, JobHandle, Pool, SubmitOptions, current_process, job, pool_map,
     process_job, worker_index,
 };
 use procession_tests::processes::{self, Signal};
-use procession_tests::{Tally, begin, supervisor_pid, wait_for};
+use procession_tests::{Tally, begin, spinning_square, supervisor_pid, wait_for};
 
 #[process_job]
 fn square(x: u64) -> u64 {
@@ -41,13 +41,6 @@ fn held(path: &Path, ends: Vec<Event>) -> u32 {
 #[process_job]
 fn slow_square(x: u64) -> u64 {
     std::thread::sleep(Duration::from_millis(3));
-    x * x
-}
-
-#[process_job]
-fn spinning_square(x: u64, micros: u64) -> u64 {
-    let until = Instant::now() + Duration::from_micros(micros);
-    while Instant::now() < until {}
     x * x
 }
 

@@ -281,10 +281,10 @@ fn a_worker_that_goes_to_sleep_does_not_miss_a_task() {
     });
 }
 
-#[test]
-fn two_tasks_do_not_escape_two_workers_that_go_to_sleep() {
-    check(Some(1), || {
-        let bells = Bells::new(2, 2);
+/// `most_awake`: nought for no limit.
+fn two_tasks_do_not_escape(most_awake: u32) {
+    check(Some(1), move || {
+        let bells = Bells::with_most_awake(most_awake, 2, 2);
         let workers = [0, 1].map(|index| {
             let bells = Arc::clone(&bells);
             thread::spawn(move || bells.do_all(WorkerIndex(index)))
@@ -297,21 +297,15 @@ fn two_tasks_do_not_escape_two_workers_that_go_to_sleep() {
     });
 }
 
+#[test]
+fn two_tasks_do_not_escape_two_workers_that_go_to_sleep() {
+    two_tasks_do_not_escape(0);
+}
+
 /// What is left to those that are awake is done by them, or by who is rung for when they are not.
 #[test]
 fn two_tasks_for_few_do_not_escape_two_workers_that_go_to_sleep() {
-    check(Some(1), || {
-        let bells = Bells::with_most_awake(1, 2, 2);
-        let workers = [0, 1].map(|index| {
-            let bells = Arc::clone(&bells);
-            thread::spawn(move || bells.do_all(WorkerIndex(index)))
-        });
-        bells.publish(0);
-        bells.publish(1);
-        workers
-            .into_iter()
-            .for_each(|worker| worker.join().unwrap());
-    });
+    two_tasks_do_not_escape(1);
 }
 
 /// As long as the first task takes, or until the sleeper looks by itself after a second.
