@@ -37,6 +37,8 @@ enum Command {
     Print(String),
     /// One piece of work in this process alone, for whoever started it to read.
     Stream(u64),
+    /// Works on request, see `peers`.
+    Answer,
 }
 
 /// Does what the command line says.
@@ -48,6 +50,7 @@ pub(crate) fn run() -> ExitCode {
             Ok(ExitCode::SUCCESS)
         }
         Ok(Command::Stream(n_bytes)) => works::stream(n_bytes).map(|()| ExitCode::SUCCESS),
+        Ok(Command::Answer) => works::answer().map(|()| ExitCode::SUCCESS),
         Err(error) => {
             eprintln!("{error}\n\n{USAGE}");
             return ExitCode::from(2);
@@ -73,6 +76,7 @@ fn read() -> Result<Command, lexopt::Error> {
             Long("only-ours") => only_ours = true,
             Long("any-cores") => any_cores = true,
             Long("stream") => return Ok(Command::Stream(parser.value()?.parse()?)),
+            Long("answer") => return Ok(Command::Answer),
             Short('h') | Long("help") => return Ok(Command::Print(USAGE.to_owned())),
             Value(name) if name == "list" => return Ok(Command::Print(works::list())),
             Value(name) if name == "all" => works.extend(works::ALL),

@@ -2,7 +2,7 @@
 //!
 //! Responsible for starting one, asking it to measure a piece of work, and ending it. They speak line by line: a request is the
 //! name of a work and a number, an answer is nanoseconds, or `error` and why. A peer sleeps between requests, so that rounds can
-//! alternate; it checks its own results.
+//! alternate; it checks its own results. One of them is this program once more.
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
@@ -37,6 +37,16 @@ impl PeerProgram {
         Self::start(Command::new(program), "procspawn does not start")
     }
 
+    /// This program itself, with an allocator that keeps all memory that is given back to it. Other allocators than glibc's
+    /// do as they like.
+    pub(crate) fn keeping_memory() -> Result<Self> {
+        const KEEP: &str =
+            "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=4294967296";
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("--answer").env("GLIBC_TUNABLES", KEEP);
+        Self::start(command, "this program does not start")
+    }
+
     fn start(mut command: Command, otherwise: &str) -> Result<Self> {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = child.map_err(|error| Problem::absent(format!("{otherwise}: {error}")))?;
@@ -66,6 +76,21 @@ impl PeerProgram {
             .parse()
             .map_err(|_| Problem::failed(format!("the peer's {work}: {answer:?}")))
     }
+}
+
+/// The other end, where that is this program: measures what is asked for on stdin, until that ends.
+pub(crate) fn answer_requests(mut measure: impl FnMut(&str, u64) -> Result<f64>) -> Result<()> {
+    for line in std::io::stdin().lines() {
+        let line = line?;
+        let request = line.split_once(' ');
+        let request = request.and_then(|(work, size)| Some((work, size.parse().ok()?)));
+        match request {
+            Some(("hello", _)) => println!("0"),
+            Some((work, size)) => println!("{}", measure(work, size)?),
+            None => return Err(Problem::failed(format!("no request: {line:?}"))),
+        }
+    }
+    Ok(())
 }
 
 impl Drop for PeerProgram {

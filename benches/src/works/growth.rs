@@ -5,9 +5,11 @@ use rayon::prelude::*;
 
 use super::map::two_threads;
 use crate::harness::{
-    Bound, Contest, Entry, Result, Row, Samples, Settings, Summary, Unit, check, percentile, timed,
+    Bound, Contest, Entry, Problem, Result, Row, Samples, Settings, Summary, Unit, check,
+    percentile, timed,
 };
 use crate::jobs::{plain_square, square};
+use crate::peers::{PeerProgram, answer_requests};
 
 /// Nanoseconds for the squares of 0 to `n`, the median of so many times.
 fn squares_of(n: u64, n_times: usize, squares: impl Fn(u64) -> Result<Vec<u64>>) -> Result<f64> {
@@ -23,8 +25,22 @@ fn squares_of(n: u64, n_times: usize, squares: impl Fn(u64) -> Result<Vec<u64>>)
     Ok(percentile(&mut times, 0.5))
 }
 
+/// As often as takes some time, and never so seldom that one stall decides.
+fn n_times(n: u64) -> usize {
+    usize::try_from(10_000_000 / n).unwrap_or(1).clamp(5, 25)
+}
+
 fn map(pool: &Pool, n: u64, n_times: usize) -> Result<f64> {
     squares_of(n, n_times, |n| Ok(pool_map!(in pool, square, 0..n)?))
+}
+
+/// The works that a copy of this program does on request, see [`PeerProgram::keeping_memory`].
+pub(crate) fn answer() -> Result<()> {
+    let pool = Pool::new(2)?;
+    answer_requests(|work, size| match work {
+        "squares" => map(&pool, size, n_times(size)),
+        _ => Err(Problem::absent("there is no such work")),
+    })
 }
 
 pub(super) fn growth(settings: &Settings) -> Result<Vec<Row>> {
@@ -33,34 +49,45 @@ pub(super) fn growth(settings: &Settings) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The slope between neighbours of 10 k, 100 k, 1 M, 10 M items: steepest over flattest, round by round. Beside it that of
-/// threads, which pay for fresh memory, too: ten million results are more than an allocator keeps.
+/// The slope between neighbours of 10 k, 100 k, 1 M, 10 M items: steepest over flattest, round by round.
+///
+/// Ten million results are more than an allocator keeps, so the last size alone pays for pages that the kernel must fill with noughts first:
+/// that is the memory's growth and not the map's, and threads pay it, too. So what is judged is measured in a copy of this program whose
+/// allocator keeps what is given back, and beside it stands what it is for a program that sets nothing, and for its threads.
 fn with_work(settings: &Settings) -> Result<Vec<Row>> {
     let sizes = &[10_000_u64, 100_000, 1_000_000, 10_000_000][..settings.pick(4, 3)];
+    let keeping = PeerProgram::keeping_memory()?;
     let (pool, threads) = (Pool::new(2)?, two_threads()?);
-    let (pool, threads) = (&pool, &threads);
-    let n_times = |n: u64| usize::try_from(2_000_000 / n).unwrap_or(1).clamp(1, 20);
+    let (keeping, pool, threads) = (&keeping, &pool, &threads);
     let by_threads = |n: u64| {
         let squares = || (0..n).into_par_iter().map(plain_square).collect();
         Ok(threads.install(squares))
     };
+    let squares_kept = |n: u64| keeping.measure("squares", n as usize);
+    let squares_here = |n: u64| map(pool, n, n_times(n));
+    let squares_by_threads = |n: u64| squares_of(n, n_times(n), by_threads);
     let mut contest = Contest::on_two_cores();
+    let kept: Vec<Entry> = sizes
+        .iter()
+        .map(|&n| contest.ours(move || squares_kept(n)))
+        .collect();
     let ours: Vec<Entry> = sizes
         .iter()
-        .map(|&n| contest.ours(move || map(pool, n, n_times(n))))
+        .map(|&n| contest.ours(move || squares_here(n)))
         .collect();
-    let peers: Vec<Entry> = sizes
+    let rayon: Vec<Entry> = sizes
         .iter()
-        .map(|&n| contest.peer(move || squares_of(n, n_times(n), by_threads)))
+        .map(|&n| contest.peer(move || squares_by_threads(n)))
         .collect();
     let samples = contest.run(settings);
-    let row = |whose: &str, bound| {
+    let row = |whose: &str, bound, entries: &[Entry]| {
         let work = format!("growth with items{whose}: steepest / flattest");
-        Row::new(17, &work, "-", bound)
+        growth_row(&samples, Row::new(17, &work, "-", bound), sizes, entries)
     };
     Ok(vec![
-        growth_row(&samples, row("", Bound::at_most(1.3, 1.1)), sizes, &ours),
-        growth_row(&samples, row(", rayon", Bound::None), sizes, &peers),
+        row(", memory kept", Bound::at_most(1.3, 1.1), &kept),
+        row("", Bound::None, &ours),
+        row(", rayon", Bound::None, &rayon),
     ])
 }
 

@@ -15,6 +15,7 @@ mod start;
 
 use crate::harness::{Result, Row, Settings};
 
+pub(crate) use growth::answer;
 pub(crate) use memory::stream;
 
 /// Something to measure.
