@@ -9,8 +9,9 @@
 //! - When a round is over, no process, zombie, descriptor or mapping is left that was not there before.
 //! - Nothing hangs.
 //!
-//! Pools of both start methods are drawn. Forks of the program need one of a single thread, which no test is, so a round of
-//! those is run by a program of its own, `fork_round`, which reports what it injected and what was lost.
+//! Pools of both start methods are drawn; some are resized meanwhile, and of some the idle workers retire. Forks of the program
+//! need one of a single thread, which no test is, so a round of those is run by a program of its own, `fork_round`, which reports
+//! what it injected and what was lost.
 //!
 //! Out of the environment: `PROCESSION_CHAOS_SEED`; how long it goes on, `PROCESSION_CHAOS_FAULTS` or
 //! `PROCESSION_CHAOS_SECONDS`. The seed draws the shape of every round and the strikes; the moments at which these hit
@@ -23,6 +24,7 @@ mod faults;
 mod random;
 mod report;
 mod round;
+mod shape;
 mod work;
 
 use std::collections::BTreeMap;

@@ -3,80 +3,17 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::sleep;
-use std::time::Duration;
 
 use procession::{ErrorKind, JobError, JobHandle, Pool, StartMethod, job, pool_map, spawn};
 use procession_tests::processes::{self, Signal};
 use procession_tests::{begin_as, begin_unwatched, wait_for};
 
 use crate::audit::{Audit, Terms};
-use crate::faults::{Faults, TIME_LIMIT, Weather, strike};
+use crate::faults::{Faults, TIME_LIMIT, strike};
 use crate::random::Random;
 use crate::report::Report;
+use crate::shape::{Ending, FOR_EVER, Shape};
 use crate::work::{End, Errand, digest, square, stretch};
-
-/// So many tries that no storm uses them up.
-const FOR_EVER: u32 = 1_000_000;
-
-#[derive(Clone, Copy, Debug)]
-struct Shape {
-    start_method: StartMethod,
-    n_workers: usize,
-    n_threads: u64,
-    has_time_limit: bool,
-    retries: u32,
-    max_jobs: Option<u64>,
-    ending: Ending,
-    /// The strikes are over before the pool is ended.
-    ends_calmly: bool,
-    weather: Weather,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Ending {
-    Close,
-    Terminate,
-    Drop,
-    /// In another thread, while handles are being joined.
-    DropBusy,
-}
-
-impl Shape {
-    fn draw(random: &mut Random, start_method: StartMethod) -> Self {
-        let has_time_limit = random.percent(30);
-        let mean_pause = Duration::from_micros(random.pick(&[300, 1000, 3000, 6000]));
-        Self {
-            start_method,
-            n_workers: random.pick(&[1, 2, 2, 3, 4, 8]),
-            n_threads: 1 + random.below(3),
-            has_time_limit,
-            retries: random.pick(&[0, 0, 0, 1, 2, FOR_EVER]),
-            max_jobs: random.percent(20).then(|| 1 + random.below(60)),
-            ending: random.pick(&[
-                Ending::Close,
-                Ending::Terminate,
-                Ending::Drop,
-                Ending::DropBusy,
-            ]),
-            ends_calmly: random.percent(50),
-            weather: Weather {
-                mean_pause,
-                n_strikes: 5 + random.below(70),
-                kills_supervisor: random.percent(15),
-                stops_supervisor: random.percent(30),
-                has_time_limit,
-            },
-        }
-    }
-
-    fn terms(&self) -> Terms {
-        Terms {
-            retries: self.retries,
-            has_time_limit: self.has_time_limit,
-            may_be_cancelled: false,
-        }
-    }
-}
 
 /// Runs a round; what was injected, and what it has come to. With [`StartMethod::Fork`] it needs a program of one thread.
 ///
@@ -124,8 +61,11 @@ impl Round<'_> {
         if let Some(max_jobs) = self.shape.max_jobs {
             builder = builder.max_jobs_per_worker(max_jobs);
         }
+        if let Some(limit) = self.shape.idle_timeout {
+            builder = builder.idle_timeout(limit);
+        }
         let pool = builder.build().expect("nothing has happened yet");
-        let supervisor = processes::parent_of(pool.pids()[0]).expect("a worker");
+        let supervisor = supervisor_of(&pool);
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let mut strikers = random.fork();
@@ -172,12 +112,16 @@ impl Round<'_> {
             }
         };
         wait_for("all workers to be there again", || {
-            pool.pids().len() == self.shape.n_workers || is_lost()
+            let may_be_fewer = self.shape.idle_timeout.is_some();
+            may_be_fewer && !is_lost() || pool.pids().len() == pool.workers() || is_lost()
         });
     }
 
     fn work(&self, pool: &Pool, mut random: Random) {
         for _ in 0..3 + random.below(4) {
+            if self.shape.is_resized {
+                self.resize(pool, &mut random);
+            }
             match random.below(10) {
                 0..3 => self.map_each(pool, &mut random),
                 3 => self.map_squares(pool, &mut random),
@@ -185,6 +129,12 @@ impl Round<'_> {
                 6..9 => self.submit(pool, &mut random),
                 _ => self.spawn(&mut random),
             }
+        }
+    }
+
+    fn resize(&self, pool: &Pool, random: &mut Random) {
+        if let Err(error) = pool.resize(random.pick(&[1, 2, 3, 4, 8])) {
+            self.audit.judge_failure(&error, self.faults);
         }
     }
 
@@ -452,6 +402,21 @@ impl Round<'_> {
             drop(pool);
         });
         join(later);
+    }
+}
+
+/// The parent of a worker; workers may retire while one looks.
+fn supervisor_of(pool: &Pool) -> u32 {
+    loop {
+        let parent = pool
+            .pids()
+            .first()
+            .and_then(|&pid| processes::parent_of(pid));
+        if let Some(parent) = parent {
+            return parent;
+        }
+        pool.map(job!(square), [1])
+            .expect("nothing has happened yet");
     }
 }
 

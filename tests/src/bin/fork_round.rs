@@ -14,6 +14,8 @@ mod random;
 mod report;
 #[path = "../../chaos/round.rs"]
 mod round;
+#[path = "../../chaos/shape.rs"]
+mod shape;
 #[path = "../../chaos/work.rs"]
 mod work;
 
