@@ -10,7 +10,7 @@ use crate::supervisor::Request;
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolStats {
-    /// One for each worker's place, in the order of [`Pool::pids`](crate::Pool::pids). Places that
+    /// One for each place, in the order of [`worker_index`](crate::worker_index()). Places that
     /// [`resize`](crate::Pool::resize) took away stay, so that nothing that was done is missing from a sum.
     pub workers: Vec<WorkerStats>,
 }
