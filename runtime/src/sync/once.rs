@@ -16,8 +16,8 @@ use crate::shared::fixed::Fixed;
 
 /// Something that is done once, by one of all processes that come to it; the others wait until it is done.
 ///
-/// As [`std::sync::Once`]. If who does it is killed or panics, the next one is told, by [`LockError::OwnerDied`] or
-/// [`LockError::Poisoned`], and so is everybody, until one does it again by [`call_once_force`](Self::call_once_force). A
+/// As [`std::sync::Once`]. If the one that does it is killed or panics, all others are told, by [`LockError::OwnerDied`] or
+/// [`LockError::Poisoned`], until one does it again by [`call_once_force`](Self::call_once_force). A
 /// handle: cheap to clone, to be passed to jobs by value or by reference.
 ///
 /// ```
@@ -59,14 +59,14 @@ impl Once {
         Ok(Self { words })
     }
 
-    /// Does it, unless it was done; waits, however long, where another is at it. Afterwards it is done.
+    /// Runs the closure, unless one was run before; waits, however long, while another is running. Afterwards it is done.
     ///
-    /// What was written to shared memory by who has done it is seen.
+    /// What the closure has written to shared memory is then seen here.
     ///
     /// # Errors
     ///
-    /// Then it is not done, and not by this call: [`LockError::OwnerDied`] and [`LockError::Poisoned`], where somebody was killed
-    /// or panicked who was at it; [`LockError::AlreadyHeld`], where this thread is at it. None of them has a guard.
+    /// The closure was not run, and it is not done: [`LockError::OwnerDied`] and [`LockError::Poisoned`], where one that ran it was
+    /// killed or panicked; [`LockError::AlreadyHeld`], where this thread is running one. None of them has a guard.
     ///
     /// ```
     /// let once = procession::Once::new()?;
@@ -79,7 +79,7 @@ impl Once {
         self.call_until(None, false, |_| deed()).map(drop)
     }
 
-    /// The same, but waits for so long at the most: false if another was at it all the while.
+    /// The same, but waits for so long at the most: `false` if another was running all the while.
     ///
     /// # Errors
     ///
