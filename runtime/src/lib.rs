@@ -48,7 +48,7 @@
 //!   item. Every other item keeps its result, the worker is replaced, the pool goes on.
 //! - Every wait for a job, a process, a pool or a lock ends when a worker, the supervisor or the program that it depends on
 //!   dies. A wait for a message, an event, a notification or a barrier depends on somebody who will act: give it a time limit.
-//! - When the program ends, in whatever way, its workers end. Nothing has a name in the file system (but for a
+//! - When the program ends, in whatever way, its workers end, and so does what their jobs had started. Nothing has a name in the file system (but for a
 //!   [listener's](connection::Listener) socket where you give it a path), so nothing is left behind.
 //! - A job runs at most once, unless retries are asked for.
 //! - In a job everything is as if `main` had just begun: arguments, environment, working directory, signals.

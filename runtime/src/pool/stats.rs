@@ -29,7 +29,8 @@ pub struct WorkerStats {
     pub cpu_time: Duration,
     /// Bytes of memory that this process shares with nobody.
     pub private_memory: u64,
-    /// How often a worker was replaced here.
+    /// How often a worker was replaced here: after a death, or after its number of jobs or growth of memory. One that retired or
+    /// left for [`resize`](crate::Pool::resize) is not counted.
     pub restarts: u32,
 }
 
