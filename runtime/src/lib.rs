@@ -71,6 +71,7 @@
 //!   a zombie until the worker is replaced, and a job that waits for any child (`waitpid(-1)`) may
 //!   wait for one of these, or for the supervisor of a pool of its own. If the *supervisor* is killed, the
 //!   workers die with it, but what their jobs had started does not.
+//! - Pools and handles are of no use in a process that the program forks by itself: there they give errors that say so.
 //! - What a job changes in its process (signal handlers, limits, statics) stays changed for the next job on that worker.
 //! - Limits of memory and processor time are enforced by looking from time to time, not by the kernel: a job can be some way beyond
 //!   them before it is ended.

@@ -193,6 +193,9 @@ impl PoolBuilder {
     /// How long a job may run, where neither it nor the call says otherwise. Its worker is then killed. Waiting for a
     /// [`Lock`](crate::Lock) or a [`Queue`](crate::Queue) is running too.
     ///
+    /// The supervisor enforces it by looking from time to time: a job never has less than its time, but may have some tens of
+    /// milliseconds more.
+    ///
     /// ```
     /// use std::time::Duration;
     /// use procession::{JobError, Pool, job, process_job};

@@ -171,7 +171,7 @@ impl<R> JobHandle<R> {
     }
 
     /// Cancels the job: one that is queued never runs, one that runs is ended with its worker, at once or with the pool's
-    /// [`grace`](crate::PoolBuilder::grace). `false`: it had ended already.
+    /// [`grace`](crate::PoolBuilder::grace). Returns when that has happened. `false`: the job had ended already.
     ///
     /// ```
     /// use procession::{JobError, Pool, job, process_job};
