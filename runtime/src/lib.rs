@@ -51,8 +51,11 @@
 //! - When the program ends, in whatever way, its workers end, and so does what their jobs had started. Nothing has a name in the file system (but for a
 //!   [listener's](connection::Listener) socket where you give it a path), so nothing is left behind.
 //! - A job runs at most once, unless retries are asked for.
-//! - In a job everything is as if `main` had just begun: arguments, environment, working directory, signals.
-//! - Ctrl-C reaches only the program: if it ends, its workers end with it; if it handles SIGINT, it keeps them.
+//! - In a job everything is as if `main` had just begun: arguments, environment, working directory, signals. Environment, working
+//!   directory, umask, user and groups are those that the program has when it builds the pool or spawns the process, for workers
+//!   that come later, too. Resource limits, niceness and CPU affinity are those of its first pool or process.
+//! - Ctrl-C does nothing to workers: if the program ends by it, they end with it; if the program handles SIGINT, it keeps them.
+//!   Programs that jobs have started get the signal as usual.
 //!
 //! # What is not
 //!
