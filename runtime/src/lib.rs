@@ -53,7 +53,8 @@
 //! - A job runs at most once, unless retries are asked for.
 //! - In a job everything is as if `main` had just begun: arguments, environment, working directory, signals. Environment, working
 //!   directory, umask, user and groups are those that the program has when it builds the pool or spawns the process, for workers
-//!   that come later, too. Resource limits, niceness and CPU affinity are those of its first pool or process.
+//!   that come later, too. Resource limits, niceness and CPU affinity are those that it had at its first pool or process, or at
+//!   [`start`].
 //! - Ctrl-C does nothing to workers: if the program ends by it, they end with it; if the program handles SIGINT, it keeps them.
 //!   Programs that jobs have started get the signal as usual.
 //!
