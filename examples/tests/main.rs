@@ -4,6 +4,7 @@ mod watchdog;
 
 mod checksum;
 mod compare;
+mod connection;
 mod fork_map;
 mod judge;
 mod lock;

@@ -50,11 +50,12 @@ struct FailedJob {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// An argument that cannot mean anything: no workers, a chunk size of nought.
+    /// An argument that cannot mean anything: no workers, a chunk size of 0.
     InvalidInput,
     /// A job failed; [`Error::job_error`] says how.
     Job,
-    /// Worker processes cannot be had: the program's image, its threads, its privileges, the depth.
+    /// Worker processes cannot be had from this program: because of its file, its threads, its privileges, or how deep pools are
+    /// nested. The message says which, and what to do.
     Start,
     /// A system call failed; the `source` has its error number.
     System,

@@ -19,15 +19,15 @@
 //!
 //! # Processes and threads
 //!
-//! A *thread* is a second flow of control in one memory. It sees what all others see, which makes sharing free, and it shares
-//! their fate: one stack overflow, one abort in a C library, one signal, and the program is gone with all its threads. A
-//! thread cannot be stopped from outside, nor be given a limit of its own.
+//! The *threads* of a program share one memory, which makes sharing free, and they share one fate: one stack overflow, one
+//! abort in a C library, one deadly signal, and the program is gone with all its threads. A thread cannot be stopped from
+//! outside, nor be given a limit of its own.
 //!
-//! A *process* has a memory of its own, on a core of its own if there is one, and an end of its own. It shares what
-//! it was given and nothing else. The system can kill it, limit it and tell how it ended, and nobody else is harmed.
+//! A *process* has its own memory and its own end. It shares what it was given and nothing else. The system can kill it, limit
+//! it and tell how it ended, and no other process is harmed.
 //!
 //! Python has one lock around its interpreter, so its threads take turns, and work is spread over processes to use more
-//! than one core. Rust's threads are as parallel as processes, and cheaper. So here the question is another one:
+//! than one core. Rust's threads are as parallel as processes, and cheaper. So here the choice is about faults, not about cores:
 //!
 //! - **Threads** (`std::thread`, rayon) for code that you trust.
 //! - **Processes** for code that may crash, leak or hang; for C and Fortran libraries that are not thread-safe; for
@@ -35,10 +35,10 @@
 //!
 //! # What processes share
 //!
-//! Arguments and results are copied. What several processes are to see is made so: a [`Value`], an [`Array`], an [`Atomic`],
-//! a [`Queue`] between them, a [`Lock`], a [`Semaphore`] or another thing of [`sync`] to agree by. Each is a handle that is passed to jobs like any
-//! argument, returned from them, or put into structs and queues. Their memory has no name, so nothing is left behind, and what
-//! a killed process held is not lost to the others: see [`shared`] and [`sync`].
+//! Arguments and results are copied. What several processes are to see is made for that: a [`Value`], an [`Array`], an [`Atomic`],
+//! a [`Queue`] between them, a [`Lock`], a [`Semaphore`] or another part of [`sync`] to coordinate them. Each is a handle that is
+//! passed to jobs like any argument, returned from them, or put into structs and queues. Their memory has no name, so nothing is
+//! left behind, and what a killed process held is not lost to the others: see [`shared`] and [`sync`].
 //!
 //! Programs that are not related exchange messages over a [`connection`].
 //!
@@ -46,50 +46,58 @@
 //!
 //! - A job that panics, crashes, calls `exit`, runs too long or takes too much memory is a [`JobError`] at its own
 //!   item. Every other item keeps its result, the worker is replaced, the pool goes on.
-//! - No wait for a job, a process, a pool or a lock without a way to learn of death: of a worker, of the supervisor, of the
-//!   program. Who waits for a message, an event, a notification or others at a barrier waits for whoever may do that;
-//!   give it a time limit.
-//! - When the program ends, in whatever way, its workers end. Nothing has a name in the file system, so nothing
-//!   is left behind.
+//! - Every wait for a job, a process, a pool or a lock ends when a worker, the supervisor or the program that it depends on
+//!   dies. A wait for a message, an event, a notification or a barrier depends on somebody who will act: give it a time limit.
+//! - When the program ends, in whatever way, its workers end, and so does what their jobs had started. Nothing has a name in the file system (but for a
+//!   [listener's](connection::Listener) socket where you give it a path), so nothing is left behind.
 //! - A job runs at most once, unless retries are asked for.
-//! - In a job the world is as if `main` had just begun: arguments, environment, working directory, signals.
-//! - Ctrl-C is the program's affair alone: workers end with it, and a program that handles SIGINT keeps them.
+//! - In a job everything is as if `main` had just begun: arguments, environment, working directory, signals. Environment, working
+//!   directory, umask, user and groups are those that the program has when it builds the pool or spawns the process, for workers
+//!   that come later, too. Resource limits, niceness and CPU affinity are those that it had at its first pool or process, or at
+//!   [`start`].
+//! - Ctrl-C does nothing to workers: if the program ends by it, they end with it; if the program handles SIGINT, it keeps them.
+//!   Programs that jobs have started get the signal as usual.
 //!
 //! # What is not
 //!
-//! - Isolation against malice: a worker has the program's rights. Against a worker gone mad the promise is that the
-//!   program and the supervisor survive, nothing hangs, and the next pool is clean.
-//! - A format: what travels is between two copies of one binary, and changes with any version.
+//! - Isolation against malice: a worker has the program's rights. Against a worker that writes over its shared memory at random the
+//!   promise is that the program and the supervisor survive, nothing hangs, and the next pool is clean.
+//! - A stable format: what travels is between two copies of one binary, and may change with any version.
 //! - Statics that `main` filled are not there in a worker of the default [`StartMethod`]: use an
 //!   [initializer](PoolBuilder::initializer), whose result jobs can borrow, an argument, or [`fork_map`].
 //! - Where the program is PID 1 or a subreaper, its supervisor comes back to it as a child.
-//! - While the supervisor is stopped (SIGSTOP), time-outs are not kept and the program's death is not noticed.
+//! - While the supervisor is stopped (SIGSTOP), time-outs are not enforced and the program's death is not noticed.
 //! - A job that changes its user or capabilities loses its tie to the supervisor's death, see `PR_SET_PDEATHSIG` in
 //!   `prctl(2)`.
-//! - A stack overflow in a thread that a job started is a death like any other, but may go without the sentence
-//!   on stderr that one of the job's own thread has.
-//! - A worker adopts the processes that its jobs leave behind, so that they can be ended with it. What ends earlier stays
-//!   with it as a zombie until the worker is replaced, and a job that waits for any child (`waitpid(-1)`) may
+//! - A stack overflow in a thread that a job started is a death like any other, but stderr and
+//!   [`JobError::Killed`] may not name it as a stack overflow.
+//! - A worker adopts the processes that its jobs leave behind, so that they can be ended with it. One that ends earlier stays
+//!   a zombie until the worker is replaced, and a job that waits for any child (`waitpid(-1)`) may
 //!   wait for one of these, or for the supervisor of a pool of its own. If the *supervisor* is killed, the
-//!   workers die with it and what their jobs had started does not.
-//! - What a job changes in its process (signal handlers, limits, statics) the next job on that worker finds changed.
-//! - Limits of memory and processor time are kept by looking, not by the kernel: a job can be some way beyond them before it is
-//!   ended.
-//! - Memory that a pool has once used for arguments and results it keeps until it is dropped.
-//! - Within a task of items that take less than a microsecond each, what they print without a newline is written
-//!   out when the task ends; a `kill -9` in between can lose it.
+//!   workers die with it, but what their jobs had started does not.
+//! - Pools and handles are of no use in a process that the program forks by itself: there they give errors that say so.
+//! - What a job changes in its process (signal handlers, limits, statics) stays changed for the next job on that worker.
+//! - Limits of memory and processor time are enforced by looking from time to time, not by the kernel: a job can be some way beyond
+//!   them before it is ended.
+//! - A pool keeps the memory that it has once used for arguments and results until it is dropped.
+//! - In chunks of items that take less than a microsecond each, what the standard streams' buffers hold back (text without a
+//!   newline, or all that C code prints to a file or pipe) is written out when the chunk ends; a `kill -9` in between can lose it.
 //!
 //! # How it starts
 //!
-//! At first use the program executes its own image once more. A hook before `main` turns that copy into the
+//! At first use the program executes its own file once more. A hook before `main` turns that copy into the
 //! *supervisor*: clean, single-threaded, the parent of all workers. Nothing has to be called for it. Programs
 //! that enter a sandbox, drop rights or `chroot` call [`start`] before; those that want no code before `main` switch
 //! off the default cargo feature `hook` and call [`init`] first in `main`.
 //!
+//! It takes Linux 5.10 or newer with `/proc`, and a program that is an ordinary executable: in a shared library that another program loads
+//! (a Python extension), or in a program with rights by its file (set-user-ID, file capabilities), asking for workers is an
+//! [`Error`] of kind [`Start`](ErrorKind::Start) that says what to do. So it is where a constructor starts threads before `main`.
+//!
 //! Pools may be used inside jobs, four deep in all; beyond that asking for one is an error instead of a fork bomb.
 //!
-//! On systems other than Linux the crate compiles, and asking for workers is an [`Error`]. Jobs run there in the caller or in threads, by
-//! an [`Executor`]: [`AnyExecutor::new`] takes what the system has.
+//! On systems other than Linux the crate compiles, and asking for workers is an [`Error`]. [`pool_map!`] without a pool runs its jobs in
+//! the caller there; an [`Executor`] runs them in the caller or in threads, and [`AnyExecutor::new`] takes what the system has.
 #[cfg(test)]
 extern crate self as procession;
 

@@ -22,9 +22,9 @@
 ///
 /// Without `in pool`, the environment variable `PROCESSION_EXECUTOR` (`process`, `thread`, `inline`) may have the items run in threads
 /// or in the caller instead, see [`Executor`](crate::Executor); on systems without worker processes they run in the caller. No job can
-/// be ended there, so time-outs and deadlines are not kept.
+/// be ended there, so time-outs and deadlines are not enforced.
 ///
-/// The options may stand in any order, each at most once; they go before what the job's attribute says. All
+/// The options may stand in any order, each at most once; they override what the job's attribute says. All
 /// expressions are evaluated once, from left to right, in the calling process.
 ///
 /// The value is a `Result<Vec<R>, Error>`, where `R` is what the job returns.

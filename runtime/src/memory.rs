@@ -24,7 +24,7 @@ use crate::sys::{Fd, Mapping, memfd};
 ///
 /// # Safety
 ///
-/// It consists of atomics and nothing else, padding and zero-sized fields apart: every bit pattern is valid, noughts
+/// It consists of atomics and nothing else, padding and zero-sized fields apart: every bit pattern is valid, zeros
 /// are its first state, and it needs no more alignment than 64.
 pub(crate) unsafe trait Words {}
 
@@ -169,7 +169,7 @@ impl<Keeper> Memory<Keeper> {
         prefetch_to_write(self.pointer(offset, 1).as_ptr());
     }
 
-    /// Makes a part noughts.
+    /// Zeroes a part.
     pub(crate) fn clear(&self, offset: usize, len: usize) {
         let to = self.pointer(offset, len);
         // SAFETY: as in `write`.

@@ -155,8 +155,8 @@ pub fn parent_process() -> Option<ProcessInfo> {
 /// The processes that work for this one and live: the workers of its pools, and what [`spawn!`](crate::spawn) has started,
 /// detached or not. Python's `active_children()`.
 ///
-/// In the order in which their pools were made. A worker that is just being replaced is not among them. What jobs start by
-/// themselves is theirs.
+/// In the order in which their pools were made, the detached ones last. A worker that is just being replaced is not among them. The
+/// processes that jobs start are children of those jobs, and not listed here.
 ///
 /// ```
 /// use procession::{Pool, active_children};

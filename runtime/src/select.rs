@@ -62,11 +62,12 @@ pub(crate) struct Bed<'a> {
 
 /// Waits until one of these is ready, and says which are, by their places; at once, and none, of nothing.
 ///
-/// What is ready may be so no more a moment later, where others get from the same queue: take what is there by a form that
+/// What is ready may not be so a moment later, where others get from the same queue: take what is there by a form that
 /// does not wait. A death that makes one of them ready is noticed within a tenth of a second; where nobody is left who would
 /// put into a queue or set an event, nobody tells: take [`select_timeout`].
 ///
-/// On a kernel before 5.16, and for more than 128 things at once, it looks every two milliseconds instead of being woken.
+/// On a kernel before 5.16, where a sandbox forbids `futex_waitv(2)`, and for more than 128 things at once, it looks at all of them
+/// every millisecond instead of being woken by each.
 ///
 /// ```
 /// use procession::{Queue, pipe, process_job, select, spawn};

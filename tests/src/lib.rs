@@ -27,6 +27,11 @@ use procession::{process_job, spawn};
 pub use scratch::{Scratch, Tally};
 pub use victim::{Story, Victim};
 
+/// The examples of the repository's README, which are compiled and run as this crate's documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
+
 /// A test that takes longer hangs: about ten times what the slowest one needs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 

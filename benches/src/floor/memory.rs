@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! See the head of [`super`]. A mapping is anonymous, as long as its owner lives, and nought at first. Pages are made present
+//! See the head of [`super`]. A mapping is anonymous, as long as its owner lives, and 0 at first. Pages are made present
 //! when it is, so that no measurement pays for them.
 #![expect(unsafe_code, reason = "maps memory; see `# Safety` above")]
 
@@ -20,7 +20,7 @@ use crate::harness::{Problem, Result};
 ///
 /// # Safety
 ///
-/// The type consists of atomics alone, and all bits nought is a value of it.
+/// The type consists of atomics alone, and all bits zero is a value of it.
 pub(super) unsafe trait Words {}
 
 struct Mapping {
@@ -53,7 +53,7 @@ impl Drop for Mapping {
     }
 }
 
-/// Atomics in shared memory, all nought at first.
+/// Atomics in shared memory, all 0 at first.
 pub(super) struct Shared<T: Words> {
     mapping: Mapping,
     words: PhantomData<T>,
@@ -72,7 +72,7 @@ impl<T: Words> Deref for Shared<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: page-aligned, long enough, nought at first, alive as long as `self`; by `Words` any process may
+        // SAFETY: page-aligned, long enough, 0 at first, alive as long as `self`; by `Words` any process may
         // change it at any moment.
         unsafe { self.mapping.base.cast::<T>().as_ref() }
     }
@@ -110,7 +110,7 @@ impl SharedBytes {
     pub(super) unsafe fn bytes(&self, len: usize) -> &[u8] {
         assert!(len <= self.mapping.len, "more bytes than there are");
         let from = self.mapping.base.as_ptr().cast();
-        // SAFETY: in bounds, as checked; mapped, nought at first, alive as long as `self`; not written, by the contract
+        // SAFETY: in bounds, as checked; mapped, 0 at first, alive as long as `self`; not written, by the contract
         // above.
         unsafe { std::slice::from_raw_parts(from, len) }
     }

@@ -51,7 +51,7 @@ pub(super) fn growth(settings: &Settings) -> Result<Vec<Row>> {
 
 /// The slope between neighbours of 10 k, 100 k, 1 M, 10 M items: steepest over flattest, round by round.
 ///
-/// Ten million results are more than an allocator keeps, so the last size alone pays for pages that the kernel must fill with noughts first:
+/// Ten million results are more than an allocator keeps, so the last size alone pays for pages that the kernel must fill with zeros first:
 /// that is the memory's growth and not the map's, and threads pay it, too. So what is judged is measured in a copy of this program whose
 /// allocator keeps what is given back, and beside it stands what it is for a program that sets nothing, and for its threads.
 fn with_work(settings: &Settings) -> Result<Vec<Row>> {

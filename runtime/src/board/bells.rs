@@ -58,7 +58,7 @@ pub(super) struct Bells {
     done: AtomicU32,
     /// Callers that sleep on `done` or are about to.
     n_waiting: AtomicU32,
-    /// No more workers are to be awake; nought for no limit.
+    /// No more workers are to be awake; 0 for no limit.
     most_awake: AtomicU32,
     /// A bit per open post at which nobody takes tasks: its worker has yet to come or to begin, or is leaving.
     absent: Line<WorkerSet>,

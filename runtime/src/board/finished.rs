@@ -9,7 +9,7 @@
 use super::atomic::{AtomicU32, AtomicU64, Ordering};
 use super::task::TaskIndex;
 
-/// The head of the chain: row index plus one, nought where it ends.
+/// The head of the chain: row index plus one, 0 where it ends.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(crate) struct Finished {

@@ -24,11 +24,11 @@
 //!
 //! # What is promised
 //!
-//! - Who has not the key gets nothing but a greeting, costs the listener a few hundred bytes and a descriptor for some seconds,
-//!   and by being slow delays nobody; a flood of strangers can crowd others out, as at any port. Who has it can send messages of the types that were agreed on, of a size that was agreed on,
-//!   and nothing else: what is neither is an error of that connection.
-//! - The end of the other end is an error, never a wait: the system tells of a process that ends. It does not tell of a machine
-//!   that is cut off: where that can be, give time limits ([`Connection::set_read_timeout`]).
+//! - A client without the key gets nothing but a greeting, costs the listener a few hundred bytes and a descriptor for some seconds,
+//!   and by being slow delays nobody; a flood of strangers can crowd others out, as at any port. A client with the key can send
+//!   messages of the types and the size that were agreed on, and nothing else: anything else is an error of that connection.
+//! - When the other end's process ends, that is an error, never a wait. When a machine is cut off from the network, the system
+//!   does not tell: where that can be, give time limits ([`Connection::set_read_timeout`]).
 //!
 //! # What is not
 //!
@@ -43,14 +43,14 @@
 //!
 //! | step | bytes |
 //! |---|---|
-//! | both greet at once | `89 70 72 63 73 6e 0d 0a`, version `u16`, role `u8` (1 client, 2 listener), bytes of a word `u8` (+ 128 where big-endian), 4 noughts, 32 random bytes |
+//! | both greet at once | `89 70 72 63 73 6e 0d 0a`, version `u16`, role `u8` (1 client, 2 listener), bytes of a word `u8` (+ 128 where big-endian), 4 zeros, 32 random bytes |
 //! | the client introduces itself | its terms, HMAC-SHA-256 by the key of: `procession connection, client's proof`, client's greeting, listener's greeting, client's terms |
 //! | the listener answers | `u8`: 0 welcome, 1 wrong key, 2 too slow, 3 too many others; after 0 its terms, HMAC of: `procession connection, listener's proof`, client's greeting, listener's greeting, client's terms, listener's terms |
 //! | terms | name of the type it sends, name of the type it receives, most bytes of a message that it receives `u64` |
-//! | name | FNV-1a of it `u64`, its first 56 bytes, noughts up to there |
+//! | name | FNV-1a of it `u64`, its first 56 bytes, padded with zeros |
 //! | each message, from then on | its length in bytes `u64`, the value |
 //!
-//! A value is bincode 2 over serde with integers of fixed width; lists of numbers and text are a count `u64`, noughts up to a
+//! A value is bincode 2 over serde with integers of fixed width; lists of numbers and text are a count `u64`, zeros up to a
 //! multiple of the element's size as counted from the value's start, and the elements.
 
 mod address;

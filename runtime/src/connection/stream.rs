@@ -62,7 +62,7 @@ impl Stream {
         self.read_within(bytes, deadline.left()?)
     }
 
-    /// As [`read`](Self::read), waiting for `timeout` at the longest, which is more than nought.
+    /// As [`read`](Self::read), waiting for `timeout` at the longest, which is more than 0.
     pub(super) fn read_within(
         &self,
         bytes: &mut [u8],
@@ -96,7 +96,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Writes some of the pieces, waiting for `timeout` at the longest, which is more than nought.
+    /// Writes some of the pieces, waiting for `timeout` at the longest, which is more than 0.
     pub(super) fn write_within(
         &self,
         pieces: &[IoSlice<'_>],
@@ -188,7 +188,7 @@ pub(super) fn ended_in_handshake() -> ConnectionError {
     ConnectionError::protocol("the other end closed the connection before the handshake was over")
 }
 
-/// A socket takes nought for no limit, and has no finer grain than this.
+/// A socket takes 0 for no limit, and has no finer grain than this.
 const GRAIN: Duration = Duration::from_micros(1);
 
 /// The moment until which something may take; none: without end.
@@ -228,7 +228,7 @@ impl Deadline {
         Self(self.0.into_iter().chain(other.0).min())
     }
 
-    /// How long to wait for it; nought once it has passed.
+    /// How long to wait for it; 0 once it has passed.
     pub(super) fn wait(self) -> Option<Duration> {
         self.0
             .map(|at| at.saturating_duration_since(Instant::now()))

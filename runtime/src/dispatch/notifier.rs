@@ -1,4 +1,4 @@
-//! The crate's only thread in the program: it wakes futures and calls callbacks.
+//! The notifier, a thread of the crate's own in the program: it wakes futures and calls callbacks.
 //!
 //! Somebody has to, since a job ends in another process and whoever awaits it sleeps in an executor that knows nothing of
 //! it. The thread is started by the first handle that is awaited or given a callback, and stays; it sleeps while nothing

@@ -23,7 +23,9 @@ use crate::sys;
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobError {
-    /// The job panicked. The worker caught it and lives on.
+    /// The job panicked. The worker of a pool catches that and lives on, unless the job had borrowed its
+    /// [state](crate::PoolBuilder::initializer); that of a [`fork_map`](crate::fork_map()) and a process of
+    /// [`spawn!`](crate::spawn) end.
     ///
     /// In a program built with `panic = "abort"` a panic is [`Killed`](Self::Killed) by SIGABRT, and the
     /// message, place and backtrace are its last words.
@@ -59,7 +61,8 @@ pub enum JobError {
     },
     /// The job was cancelled, or its pool was dropped or terminated.
     Cancelled,
-    /// An argument or the result could not be made into bytes, or read back from them.
+    /// An argument or the result could not be made into bytes, or read back from them, or there was no shared memory for the
+    /// result.
     Codec {
         /// What the codec said, and what to do.
         message: String,

@@ -26,8 +26,9 @@ use crate::pool::{MapOptions, Pool, default_workers};
 /// What runs jobs: a [`Pool`] of processes, a [`ThreadExecutor`], an [`InlineExecutor`], or [`AnyExecutor`] which is one of the three.
 ///
 /// The same job gives the same results on each, and the same serialization errors, since arguments and results go through
-/// the codec everywhere. A panic is [`JobError::Panicked`] everywhere. What only a process can be is not had from the other
-/// two: a crash or an `exit` ends the program, a job cannot be killed, so time-outs and limits are not kept.
+/// the codec everywhere. A panic is [`JobError::Panicked`] everywhere. The other two lack what only a process gives: there a
+/// crash or an `exit` ends the program, and a job cannot be killed, so time-outs and limits are not enforced. To learn where a job
+/// panicked, they set a panic hook in the program at their first job, which passes every panic on to the hook before.
 ///
 /// ```
 /// use procession::{Executor, InlineExecutor, Pool, ThreadExecutor, job, process_job};

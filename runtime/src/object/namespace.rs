@@ -7,8 +7,7 @@ use crate::error::Error;
 
 /// Named values, each of its own type, that live in a process of their own and are used from many, Python's `manager.Namespace()`.
 ///
-/// A handle, as a [`Dict`](crate::Dict) is. The type of a value is stored beside it: to read it as another is an error and no
-/// nonsense.
+/// A handle, as a [`Dict`](crate::Dict) is. The type of a value is stored beside it: to read it as another type is an error.
 ///
 /// ```
 /// use procession::{Namespace, process_job, spawn};

@@ -99,7 +99,8 @@ impl PoolBuilder {
     /// How many workers the pool can have after [`Pool::resize`]: 32 by default, or as many as it has from the start where these
     /// are more. Up to 1024.
     ///
-    /// Each takes a piece of address space for its results, as large as the machine's memory, and no memory before it is used.
+    /// Each takes address space for its results, as much as the machine or its cgroup has memory but 16 GiB at the most, and no
+    /// memory before it is used.
     ///
     /// ```
     /// let pool = procession::Pool::builder().workers(1).max_workers(2).build()?;
@@ -192,6 +193,9 @@ impl PoolBuilder {
     /// How long a job may run, where neither it nor the call says otherwise. Its worker is then killed. Waiting for a
     /// [`Lock`](crate::Lock) or a [`Queue`](crate::Queue) is running too.
     ///
+    /// The supervisor enforces it by looking from time to time: a job never has less than its time, but may have some tens of
+    /// milliseconds more.
+    ///
     /// ```
     /// use std::time::Duration;
     /// use procession::{JobError, Pool, job, process_job};
@@ -226,7 +230,8 @@ impl PoolBuilder {
     /// They lie in shared memory, which takes what is in it: an argument is written there once, whatever its size, and a `&[T]` or a
     /// `&str` is read there in place; a large result is written to the worker's own shared memory and read from there.
     ///
-    /// By default an eighth of the memory that the program may use, 4 GiB at the most.
+    /// By default an eighth of the memory that the program may use, but at least 64 MiB and at the most 4 GiB. At most one
+    /// task for each 128 of these bytes waits at a time, and 1,048,576 in all.
     ///
     /// ```
     /// let pool = procession::Pool::builder().workers(1).max_queued_bytes(16 << 20).build()?;

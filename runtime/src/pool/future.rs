@@ -1,6 +1,6 @@
 //! A handle as a `Future`, and callbacks.
 //!
-//! Both are called by the thread of [`crate::dispatch`]'s notifier, which is the only one that the crate starts in the program.
+//! Both are called by the thread of [`crate::dispatch`]'s notifier.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,11 +12,11 @@ use crate::argument::ByValue;
 use crate::dispatch::{Listener, notify};
 use crate::error::{Error, JobError};
 
-/// On any executor. The first handle that is awaited starts the crate's only thread in the program, which wakes those that
-/// wait and sleeps otherwise.
+/// On any executor. The first handle that is awaited starts one thread in the program, the notifier, which wakes the tasks that
+/// wait for handles and sleeps otherwise.
 ///
-/// That thread stays. A pool of [`StartMethod::Fork`](crate::StartMethod::Fork), which is for programs of one thread, is
-/// to be built before. Signals that are sent to the program go to other threads.
+/// That thread stays. A pool of [`StartMethod::Fork`](crate::StartMethod::Fork), which is for programs of one thread, must
+/// be built before. Signals that are sent to the program go to other threads.
 ///
 /// Polled again after it was ready, it gives [`JobError::Lost`]. To drop the future is to drop the handle: the job runs
 /// unheard. Polled by `&mut handle`, it can be left and awaited again, or joined.
@@ -76,9 +76,9 @@ impl<R: ByValue + 'static> JobHandle<R> {
     /// Has `callback` called with the result or the error once the job has ended, in whatever way: Python's `callback=` and
     /// `error_callback=`.
     ///
-    /// It is called once, in the crate's only thread in the program, which the first callback or awaited handle starts;
-    /// never by this call itself. Callbacks run one after another: a slow one keeps no worker, but it delays the others and
-    /// the futures that are to be woken. A panic in one ends there, after the program's panic hook has been told. If the
+    /// It is called once, on the crate's notifier thread, which the first callback or awaited handle starts; never by this call
+    /// itself. Callbacks run one after another: a slow one keeps no worker, but it delays the others and
+    /// the futures that are to be woken. A panic in one ends there, after the program's panic hook has run. If the
     /// program ends first, it is not called. That thread stays, and forks need a program of one: no
     /// [`fork_map`](crate::fork_map) and no pool of [`StartMethod::Fork`](crate::StartMethod::Fork) after this. It holds back the
     /// signals that are sent to the program, and so do threads that a callback starts.

@@ -16,8 +16,8 @@ use crate::supervisor::Ending;
 
 /// A job that was queued on a pool, and its result to come.
 ///
-/// Dropping the handle lets the job run and throws its result away. A handle is a `Future`, see there; of several handles
-/// take care [`as_completed`](crate::as_completed) and [`wait`](crate::wait).
+/// Dropping the handle lets the job run and throws its result away. A handle is a `Future`, see there. For several handles there
+/// are [`as_completed`](crate::as_completed) and [`wait`](crate::wait).
 ///
 /// ```
 /// use std::time::Duration;
@@ -170,8 +170,8 @@ impl<R> JobHandle<R> {
         !self.mailbox.is_empty() || self.mailbox.is_emptied()
     }
 
-    /// Sees to it that the job has no result: one that is queued never runs, one that runs is ended with its
-    /// worker, at once or with the pool's [`grace`](crate::PoolBuilder::grace). `false`: it had ended already.
+    /// Cancels the job: one that is queued never runs, one that runs is ended with its worker, at once or with the pool's
+    /// [`grace`](crate::PoolBuilder::grace). Returns when that has happened. `false`: the job had ended already.
     ///
     /// ```
     /// use procession::{JobError, Pool, job, process_job};

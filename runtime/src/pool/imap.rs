@@ -68,7 +68,7 @@ impl Pool {
     /// Runs the job for each item and gives the results one by one, in input order, while the input is still read.
     ///
     /// The input may be endless. It is read by the thread that asks for results, only while that asks, and only so far
-    /// ahead that the workers have work: three chunks for each worker, and as many again where those that are done wait
+    /// ahead that the workers have work: three chunks for each worker, and as many again where finished chunks wait
     /// for a slow one before them. A chunk is one item, or as many short ones as take about a millisecond;
     /// [`MapOptions::buffer_size`] sets the limit in items.
     ///

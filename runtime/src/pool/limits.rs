@@ -25,10 +25,10 @@ pub(super) struct Limits {
 impl PoolBuilder {
     /// How many bytes of private resident memory a worker may have while it runs a job; beyond, it is ended.
     ///
-    /// The supervisor looks, the sooner the less is left: every millisecond close to the limit. A job that touches memory as
-    /// fast as it can is found some megabytes beyond it, further where its worker held much already when it began, and a short
-    /// spike may pass. A panic's backtrace counts too: the
-    /// first one in a worker reads the program's symbols, which can take tens of megabytes; `RUST_BACKTRACE=0` does without.
+    /// The supervisor looks at the worker from time to time, and every millisecond when it is close to the limit. A job that
+    /// touches memory as fast as it can is found some megabytes beyond the limit, further where its worker held much already when
+    /// the job began; a short spike may pass unseen. A panic's backtrace counts too: the first one in a worker reads the program's
+    /// symbols, which can take tens of megabytes; `RUST_BACKTRACE=0` does without.
     ///
     /// ```
     /// use procession::{JobError, Pool, job, process_job};
@@ -51,7 +51,7 @@ impl PoolBuilder {
 
     /// Replaces a worker whose memory has grown by so many bytes since its first task: for code that leaks.
     ///
-    /// The worker looks at its private resident memory between two tasks, so this costs no item; a task is an item, or a
+    /// The worker looks at its resident anonymous memory between two tasks, so this costs no item; a task is an item, or a
     /// chunk of them. What the allocator keeps for later counts. See
     /// [`max_jobs_per_worker`](Self::max_jobs_per_worker) for the same by number.
     ///
@@ -101,8 +101,8 @@ impl PoolBuilder {
     /// How long a worker that is to be ended (a time-out, a cancel, a deadline, a limit, the end of the pool) has between
     /// SIGTERM and SIGKILL. None by default: SIGKILL at once.
     ///
-    /// SIGTERM ends a worker at once, too, unless the job has set a handler, to remove its temporary files perhaps. The
-    /// verdict is that of the cause, however the worker then ends. A worker that is stopped is continued; one that ignores the
+    /// SIGTERM ends a worker at once, too, unless the job has set a handler, to remove its temporary files perhaps. However the
+    /// worker then ends, the verdict names the cause (a time-out, say). A worker that is stopped is continued; one that ignores the
     /// signal is killed when the grace is over, or when it uses it to grow far beyond its memory limit.
     ///
     /// A pool that ends begins no queued job in its grace, and whoever ends it waits until no process of it is left; other pools

@@ -280,7 +280,11 @@ impl Pool {
         handle::submit::<J, Item>(self, args, MapOptions::NONE, true)
     }
 
-    /// As [`submit`](Self::submit), but an error of kind [`ErrorKind::QueueFull`] instead of a wait for room.
+    /// As [`submit`](Self::submit), but does not wait for room.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit), and [`ErrorKind::QueueFull`] where there is no room now.
     ///
     /// ```
     /// use procession::{Pool, job, process_job};

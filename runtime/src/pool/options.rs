@@ -93,8 +93,9 @@ impl MapOptions {
     /// When it has passed, items that have not begun are cancelled, and those that run are ended with their workers. A
     /// map then fails with [`JobError::TimedOut`](crate::JobError::TimedOut) at the first item without a result; one that
     /// asks for each verdict has `TimedOut` for items that ran and [`JobError::Cancelled`](crate::JobError::Cancelled) for
-    /// those that had not begun, also for those that the iterator would still have given, where its
-    /// [`size_hint`](Iterator::size_hint) says exactly how many (16 Mi at the most); it is not asked for them. While the iterator itself is waited for, nothing is ended.
+    /// those that had not begun. Items that the iterator would still have given are `Cancelled` too, without being asked for, where
+    /// its [`size_hint`](Iterator::size_hint) says exactly how many there are (16 Mi at the most); otherwise the vector ends before
+    /// them. The deadline is not looked at while the map waits for the iterator's next item.
     ///
     /// ```
     /// use std::time::Duration;
@@ -131,7 +132,7 @@ impl MapOptions {
     }
 
     /// How many items may have been read from the input of an `imap` whose results were not given out yet; by default a
-    /// few chunks for each worker. An option of [`Pool::imap_with`](crate::Pool::imap_with) and
+    /// few chunks for each worker, up to some hundreds where a small [`chunk_size`](Self::chunk_size) makes them very short. An option of [`Pool::imap_with`](crate::Pool::imap_with) and
     /// [`Pool::imap_unordered_with`](crate::Pool::imap_unordered_with); to `map`, which keeps all results, it does nothing.
     ///
     /// ```

@@ -10,7 +10,7 @@ use crate::supervisor::Request;
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolStats {
-    /// One for each worker's place, in the order of [`Pool::pids`](crate::Pool::pids). Places that
+    /// One for each place, in the order of [`worker_index`](crate::worker_index()). Places that
     /// [`resize`](crate::Pool::resize) took away stay, so that nothing that was done is missing from a sum.
     pub workers: Vec<WorkerStats>,
 }
@@ -29,7 +29,8 @@ pub struct WorkerStats {
     pub cpu_time: Duration,
     /// Bytes of memory that this process shares with nobody.
     pub private_memory: u64,
-    /// How often a worker was replaced here.
+    /// How often a worker was replaced here: after a death, or after its number of jobs or growth of memory. One that retired or
+    /// left for [`resize`](crate::Pool::resize) is not counted.
     pub restarts: u32,
 }
 

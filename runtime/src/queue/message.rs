@@ -37,12 +37,12 @@ impl Message {
     pub(super) fn set_len(&mut self, len: usize) -> Result<(), QueueError> {
         match self {
             Self::Short { len: own, .. } if len <= SHORT => *own = len,
-            _ => *self = Self::of_noughts(len)?,
+            _ => *self = Self::zeroed(len)?,
         }
         Ok(())
     }
 
-    fn of_noughts(len: usize) -> Result<Self, QueueError> {
+    fn zeroed(len: usize) -> Result<Self, QueueError> {
         if len <= SHORT {
             let bytes = [0; SHORT];
             return Ok(Self::Short { bytes, len });
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn more_memory_than_there_is_is_an_error_with_the_number_and_not_an_abort() {
-        let error = Message::of_noughts(1 << 50).unwrap_err();
+        let error = Message::zeroed(1 << 50).unwrap_err();
         let QueueError::System { kind, message } = error else {
             panic!("{error}");
         };

@@ -56,9 +56,9 @@ use crate::shared::Label;
 ///   else notices.
 /// - [`bounded`](Self::bounded) queues make [`put`](Self::put) wait for room; those of [`new`](Self::new) grow.
 /// - It takes the memory of what waits in it, and keeps up to about 16 MiB of what it once had.
-/// - A process that is stopped (SIGSTOP) in the middle of a `put` or a `get` holds up those who do the same until it goes on; in
-///   the middle of a `get` at times also who puts into an empty queue, in the middle of a `put` also who would learn that the
-///   queue is closed and empty.
+/// - A process that is stopped (SIGSTOP) in the middle of a `put` holds up all others that put until it goes on, and those that
+///   wait to learn that the queue is closed and empty. Stopped in the middle of a `get`, it holds up all others that get, and at
+///   times those that put into an empty queue.
 ///
 /// A queue without bound and without [`close`](Self::close) never tells a consumer that all is done: close it, or put a
 /// message that says so.

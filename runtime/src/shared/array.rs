@@ -23,7 +23,7 @@ use crate::sync::{Acquired, Moment, NotAcquired, RawLock};
 /// A handle: clone it, pass it to jobs by value or by reference, alone or inside other values, return it from them. All of
 /// these are the same array. Its memory is reserved when it is made and given back when the last handle is gone.
 ///
-/// There are four ways to its elements:
+/// There are four ways to reach its elements:
 ///
 /// | | who else | cost |
 /// |---|---|---|

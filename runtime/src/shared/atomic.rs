@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Block, Shareable, fixed, travel};
 use crate::error::Error;
 
-/// An integer in shared memory with the operations of [`std::sync::atomic`]: lock-free, so nobody's death is in anybody's way.
+/// An integer in shared memory with the operations of [`std::sync::atomic`]: lock-free, so a process that dies blocks nobody.
 ///
 /// `T` is `i32`, `u32`, `i64`, `u64`, or where these have 64 bits `isize` or `usize`. A handle: cheap to clone, to be passed to
 /// jobs by value or by reference. All clones are the same integer. Orderings mean between processes what they

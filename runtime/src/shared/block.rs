@@ -74,7 +74,7 @@ impl AsRef<Memory> for Home {
 }
 
 impl Block {
-    /// Noughts for as long as somebody has a reference: small ones in the arena, others in a file of their own.
+    /// Zeros for as long as somebody has a reference: small ones in the arena, others in a file of their own.
     pub(crate) fn new(label: Label, len: usize) -> Result<Arc<Self>, Error> {
         if len > arena::LARGEST {
             return Self::large(label, len, len);

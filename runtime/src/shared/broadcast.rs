@@ -27,10 +27,11 @@ use crate::sys::PerProcess;
 ///
 /// An argument is encoded for each job, and decoded for each job. A `Broadcast` of it is a handle, some bytes long: cheap to
 /// clone, and passed to jobs by value or by reference, alone or inside of structs. The value itself lies encoded in shared
-/// memory; a worker decodes it when it first receives the handle, and all jobs of that worker read the same value from then on.
+/// memory; a worker decodes it when it first receives the handle, and all jobs of that worker read the same value from then on. (A
+/// worker keeps the sixteen values that it decoded last: with more broadcasts in use at a time, some are decoded again.)
 ///
-/// The shared memory goes with the last handle. In the program, each that is received is decoded by itself. What a worker has decoded it lets go when it next receives or drops
-/// a broadcast, or ends.
+/// The shared memory goes with the last handle. After that a worker drops its decoded value when it next receives or drops a
+/// broadcast, or ends. In the program nothing is kept: each handle that it receives is decoded by itself.
 ///
 /// Arrays of numbers are better a [`SharedSlice`](crate::SharedSlice), which nobody decodes or copies at all.
 ///

@@ -38,9 +38,9 @@ use crate::error::Error;
 /// A part of a divided [`Array`]: a `&mut [T]` without a lock, which one process has at a time.
 ///
 /// Made by [`Array::into_chunks`]. One of a kind: it cannot be cloned, and passing it to a job, returning it or putting it
-/// into a queue gives it away. What was passed while something else kept it (as one of a shared `Arc`, or by
-/// reference) is refused where it arrives, and stays where it was. A chunk that is dropped cannot be joined any more; of one whose
-/// process was killed [`Array::from_chunks`] knows.
+/// into a queue gives it away. If the sender keeps it nevertheless (it was passed by reference, or in an `Arc` that has other
+/// owners), it is refused where it arrives, and stays where it was. A chunk that was dropped cannot be joined any more; one whose
+/// process was killed comes back by [`Array::from_chunks`].
 ///
 /// Each use of the chunk as a slice checks that this is the process that has it; in a hot loop borrow it once:
 /// `let pixels = &mut *chunk;`.

@@ -107,7 +107,7 @@ pub(super) fn start() -> usize {
     (LARGE_PAYLOAD + HEAD_LEN).next_multiple_of(sys::page_size()) - LARGE_PAYLOAD
 }
 
-/// An array of noughts.
+/// An array of zeros.
 pub(super) fn make<T: Shareable>(len: usize) -> Result<Arc<Block>, Error> {
     let element = std::any::type_name::<T>();
     if size_of::<T>() == 0 || align_of::<T>() > LARGEST_ALIGNMENT {

@@ -31,10 +31,13 @@
 //!
 //! # What it costs
 //!
-//! A [`Value`], an [`Atomic`] and all of [`sync`](crate::sync) of up to 8 KiB lie side by side in one memory that
-//! every process has, and cost next to nothing. Each [`Array`], divided array and [`Queue`](crate::Queue) has a file of its own: one
-//! descriptor and one mapping in each process that has a handle, so many small arrays are better one large one (or `ulimit -n` is
-//! raised). An array's memory is taken when it is made, a queue's as it fills.
+//! A [`Value`], an [`Atomic`], a [`Broadcast`] of up to 8 KiB and everything in [`sync`](crate::sync) but queues lie side by side in one
+//! memory that every process has mapped, up to 1 GiB in all, and cost next to nothing. (What a killed process had a handle of is not
+//! freed there before the program ends: mostly 128 bytes.)
+//!
+//! Larger ones, and each [`Array`], divided array and [`Queue`](crate::Queue), have an anonymous file of their own: one descriptor and one
+//! mapping in each process that has a handle. So make one large array instead of many small ones, or raise `ulimit -n`. An array's
+//! memory is taken when it is made, a queue's as it fills.
 //!
 //! A parameter `counter: &Value<T>` takes `&counter`, a parameter `counter: Value<T>` takes `counter.clone()`.
 //!

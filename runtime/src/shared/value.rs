@@ -32,9 +32,9 @@ const VALUE: usize = size_of::<RawLock>();
 /// them. All clones are the same value. For counters and flags without a lock see [`Atomic`](crate::Atomic).
 ///
 /// [`get`](Self::get), [`set`](Self::set), [`update`](Self::update) and [`fetch_add`](Self::fetch_add) take the lock for a
-/// moment. They do not mind if its last holder was killed, for plain data has no invalid state, and after them nobody is told
-/// any more; but who was killed in the very moment of writing can leave a value of several words half old and half new. Where
-/// that matters, let everybody use [`lock`](Self::lock), which tells of it.
+/// moment. If its last holder was killed they go on without an error, since plain data has no invalid state, and the death is not
+/// reported to later ones either. A process that is killed in the very moment of writing can leave a value of several words half old
+/// and half new: where that matters, let everybody use [`lock`](Self::lock), which reports it.
 ///
 /// ```
 /// use procession::{Value, pool_map, process_job};

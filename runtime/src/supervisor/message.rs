@@ -261,7 +261,7 @@ impl Request {
     }
 }
 
-/// What the supervisor answers: the number of the error, nought where all went well, and which step failed.
+/// What the supervisor answers: the number of the error, 0 where all went well, and which step failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) errno: i32,

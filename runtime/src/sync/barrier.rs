@@ -18,7 +18,7 @@ const MOST_PARTIES: usize = 1 << 22;
 ///
 /// It can be used again at once for the next round. It is *broken*, for those who wait and for all who come later, when one who waits is
 /// killed or has waited long enough, or when somebody calls [`abort`](Self::abort); [`reset`](Self::reset) mends it. Who waits learns
-/// of a death within a tenth of a second. One who is killed *before* he comes is missed by nobody:
+/// of a death within a tenth of a second. The barrier does not notice one who is killed *before* coming to it:
 /// where that may happen, take [`wait_timeout`](Self::wait_timeout). A handle: cheap to clone, to be passed to jobs by value or by
 /// reference.
 ///

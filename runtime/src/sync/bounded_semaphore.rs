@@ -11,7 +11,7 @@ use super::{Semaphore, SemaphoreGuard};
 use crate::error::Error;
 use crate::shared::LockError;
 
-/// A [`Semaphore`] that never has more permits than at first: who releases once too often is told.
+/// A [`Semaphore`] that never has more permits than at first: a [`release`](Self::release) beyond that is an error.
 ///
 /// ```
 /// use procession::{BoundedSemaphore, ErrorKind};

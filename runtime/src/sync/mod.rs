@@ -6,7 +6,8 @@
 //!
 //! # When somebody is killed
 //!
-//! Nobody hangs on the dead. Who waits asks from time to time who of the others still lives, and knows of a death within a tenth of a second.
+//! Nobody waits for the dead. A waiter asks from time to time which of the others still live, and knows of a death within a tenth of a
+//! second.
 //!
 //! | killed | what the others find |
 //! |---|---|
@@ -16,8 +17,8 @@
 //! | who holds a [`SemaphoreGuard`] | nothing: its permit is given back. A permit that was [forgotten](SemaphoreGuard::forget) belongs to nobody and stays away |
 //! | who waits for a [`Condition`] | nothing: its notification goes to another |
 //! | who waits at a [`Barrier`] | the barrier is broken: [`BarrierError::Broken`] |
-//! | who is at what is done [`Once`] | [`LockError::OwnerDied`], until one does it again by [`Once::call_once_force`] |
-//! | who has got messages of a [`Queue`] and not said [`task_done`](Queue::task_done) | [`QueueError::TasksLost`], told by [`Queue::join`] |
+//! | who runs the closure of a [`Once`] | [`LockError::OwnerDied`], until one does it again by [`Once::call_once_force`] |
+//! | who has got messages from a [`Queue`] and not called [`task_done`](Queue::task_done) | [`QueueError::TasksLost`], told by [`Queue::join`] |
 //! | who has an end of a [`pipe`](crate::pipe()) | [`PipeError::Disconnected`](crate::PipeError::Disconnected), after all that it has sent |
 //! | who was to set an [`Event`], to notify, to release, to come to a barrier | nothing: nobody knows who that was. Take the form with a time limit |
 //!

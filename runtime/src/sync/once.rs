@@ -16,8 +16,8 @@ use crate::shared::fixed::Fixed;
 
 /// Something that is done once, by one of all processes that come to it; the others wait until it is done.
 ///
-/// As [`std::sync::Once`]. If who does it is killed or panics, the next one is told, by [`LockError::OwnerDied`] or
-/// [`LockError::Poisoned`], and so is everybody, until one does it again by [`call_once_force`](Self::call_once_force). A
+/// As [`std::sync::Once`]. If the one that does it is killed or panics, all others are told, by [`LockError::OwnerDied`] or
+/// [`LockError::Poisoned`], until one does it again by [`call_once_force`](Self::call_once_force). A
 /// handle: cheap to clone, to be passed to jobs by value or by reference.
 ///
 /// ```
@@ -59,14 +59,14 @@ impl Once {
         Ok(Self { words })
     }
 
-    /// Does it, unless it was done; waits, however long, where another is at it. Afterwards it is done.
+    /// Runs the closure, unless one was run to its end before; waits, however long, while another is running. Afterwards it is done.
     ///
-    /// What was written to shared memory by who has done it is seen.
+    /// What the closure has written to shared memory is then seen here.
     ///
     /// # Errors
     ///
-    /// Then it is not done, and not by this call: [`LockError::OwnerDied`] and [`LockError::Poisoned`], where somebody was killed
-    /// or panicked who was at it; [`LockError::AlreadyHeld`], where this thread is at it. None of them has a guard.
+    /// The closure was not run, and it is not done: [`LockError::OwnerDied`] and [`LockError::Poisoned`], where one that ran it was
+    /// killed or panicked; [`LockError::AlreadyHeld`], where this thread is running one. None of them has a guard.
     ///
     /// ```
     /// let once = procession::Once::new()?;
@@ -74,12 +74,12 @@ impl Once {
     /// once.call_once(|| unreachable!())?;
     /// # Ok::<(), procession::Error>(())
     /// ```
-    pub fn call_once(&self, deed: impl FnOnce()) -> Result<(), LockError<()>> {
+    pub fn call_once(&self, closure: impl FnOnce()) -> Result<(), LockError<()>> {
         // Without a deadline nothing times out.
-        self.call_until(None, false, |_| deed()).map(drop)
+        self.call_until(None, false, |_| closure()).map(drop)
     }
 
-    /// The same, but waits for so long at the most: false if another was at it all the while.
+    /// The same, but waits for so long at the most: `false` if another was running all the while.
     ///
     /// # Errors
     ///
@@ -95,16 +95,16 @@ impl Once {
     pub fn call_once_timeout(
         &self,
         timeout: Duration,
-        deed: impl FnOnce(),
+        closure: impl FnOnce(),
     ) -> Result<bool, LockError<()>> {
-        self.call_until(Instant::now().checked_add(timeout), false, |_| deed())
+        self.call_until(Instant::now().checked_add(timeout), false, |_| closure())
     }
 
-    /// Does it, unless it was done, also where somebody was killed or panicked who was at it: the closure is told.
+    /// Runs the closure, unless one was run to its end before; also where one that ran was killed or panicked, which this one is told.
     ///
     /// # Errors
     ///
-    /// [`LockError::AlreadyHeld`], where this thread is at it.
+    /// [`LockError::AlreadyHeld`], where this thread is running one.
     ///
     /// ```
     /// use std::panic::catch_unwind;
@@ -117,9 +117,9 @@ impl Once {
     /// assert!(once.is_completed());
     /// # Ok::<(), procession::Error>(())
     /// ```
-    pub fn call_once_force(&self, deed: impl FnOnce(&OnceState)) -> Result<(), LockError<()>> {
+    pub fn call_once_force(&self, closure: impl FnOnce(&OnceState)) -> Result<(), LockError<()>> {
         // As in `call_once`.
-        self.call_until(None, true, deed).map(drop)
+        self.call_until(None, true, closure).map(drop)
     }
 
     /// Whether it is done.
@@ -138,7 +138,7 @@ impl Once {
         &self,
         deadline: Option<Instant>,
         is_forced: bool,
-        deed: impl FnOnce(&OnceState),
+        closure: impl FnOnce(&OnceState),
     ) -> Result<bool, LockError<()>> {
         let left = match self.words.enter(deadline) {
             Ok(Turn::Complete) => return Ok(true),
@@ -153,7 +153,7 @@ impl Once {
             _ => {}
         }
         turn.0.begin();
-        deed(&OnceState {
+        closure(&OnceState {
             is_poisoned: left != Acquired::Clean,
         });
         turn.0.complete();
@@ -203,7 +203,7 @@ pub struct OnceState {
 }
 
 impl OnceState {
-    /// Whether another was at it, and was killed or panicked.
+    /// Whether an earlier one was killed or panicked.
     ///
     /// ```
     /// let once = procession::Once::new()?;

@@ -29,8 +29,8 @@ const COMING_IN: Duration = Duration::from_millis(5);
 /// [`LockError::AlreadyHeld`], and no hang.
 ///
 /// A killed reader's share is given back. If a writer is killed, or panics, everybody who acquires the lock is told, by
-/// [`LockError::OwnerDied`] or [`LockError::Poisoned`], until one of them is a writer: he can repair what it guards. A handle: cheap to clone, to be
-/// passed to jobs by value or by reference.
+/// [`LockError::OwnerDied`] or [`LockError::Poisoned`], up to and including the next writer, who can repair what it guards. A handle:
+/// cheap to clone, to be passed to jobs by value or by reference.
 ///
 /// ```
 /// use procession::{Error, RwLock, pool_map, process_job};

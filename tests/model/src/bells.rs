@@ -53,7 +53,7 @@ struct Bells {
     watched: AtomicU32,
     /// As many are rung for at once.
     n_cores: u32,
-    /// No more workers are to be awake; nought for no limit.
+    /// No more workers are to be awake; 0 for no limit.
     most_awake: u32,
     n_done: AtomicU32,
     closing: AtomicU32,
@@ -281,7 +281,7 @@ fn a_worker_that_goes_to_sleep_does_not_miss_a_task() {
     });
 }
 
-/// `most_awake`: nought for no limit.
+/// `most_awake`: 0 for no limit.
 fn two_tasks_do_not_escape(most_awake: u32) {
     check(Some(1), move || {
         let bells = Bells::with_most_awake(most_awake, 2, 2);

@@ -128,7 +128,7 @@ fn a_message_that_cannot_be_written_or_read_is_the_only_one_lost() {
     impl Serialize for Odd {
         fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
             match self.0 {
-                0 => Err(serde::ser::Error::custom("no noughts")),
+                0 => Err(serde::ser::Error::custom("no zeros")),
                 n => n.serialize(to),
             }
         }
@@ -145,7 +145,7 @@ fn a_message_that_cannot_be_written_or_read_is_the_only_one_lost() {
 
     let queue = small(u32::MAX);
     let error = queue.put(Odd(0)).unwrap_err();
-    assert!(matches!(&error, QueueError::Codec { message } if message.contains("no noughts")));
+    assert!(matches!(&error, QueueError::Codec { message } if message.contains("no zeros")));
     for n in 1..=3 {
         queue.put(Odd(n)).unwrap();
     }

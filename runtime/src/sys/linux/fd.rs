@@ -61,7 +61,7 @@ impl Fd {
         Ok(u64::try_from(fstat(self)?.st_blocks).unwrap_or(0) * 512)
     }
 
-    /// Gives the memory of `len` bytes from `offset` on back to the system; they read as noughts then, in every process.
+    /// Gives the memory of `len` bytes from `offset` on back to the system; they read as zeros then, in every process.
     pub(crate) fn discard(&self, offset: u64, len: u64) -> io::Result<()> {
         let how = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
         let whole = |n: u64| i64::try_from(n).map_err(|_too_long| Errno::EFBIG);

@@ -162,7 +162,7 @@ impl Mapping {
         let address = unsafe { self.base.as_ptr().add(start) };
         // SAFETY:
         // - The range lies within what `shared` mapped, and begins at a page.
-        // - Pages that exist keep their contents; others come into being with noughts, as they would by being touched.
+        // - Pages that exist keep their contents; others come into being with zeros, as they would by being touched.
         let result =
             unsafe { libc::madvise(address.cast(), end - start, libc::MADV_POPULATE_WRITE) };
         match Errno::result(result) {

@@ -117,7 +117,7 @@ pub(crate) fn kill_after(after: Duration) -> io::Result<()> {
         si_value: 0,
     };
     let mut timer = Timer::new(ClockId::CLOCK_MONOTONIC, SigEvent::new(notify))?;
-    // Nought would disarm it; more than the clock can count is never.
+    // 0 would disarm it; more than the clock can count is never.
     let after = after.clamp(Duration::from_nanos(1), Duration::from_secs(1 << 40));
     let once = Expiration::OneShot(TimeSpec::from_duration(after));
     timer.set(once, TimerSetTimeFlags::empty())?;

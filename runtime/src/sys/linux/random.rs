@@ -39,7 +39,7 @@ mod tests {
         fill_random(&mut first).unwrap();
         fill_random(&mut second).unwrap();
         assert_ne!(first[..32], second[..32]);
-        // 32 noughts in a row would be a piece that was left out.
+        // 32 zeros in a row would be a piece that was left out.
         assert!(first.windows(32).all(|piece| piece != [0; 32]));
     }
 }

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-/// Connects, waiting for `timeout` at the longest, which is more than nought.
+/// Connects, waiting for `timeout` at the longest, which is more than 0.
 ///
 /// # Errors
 ///
@@ -45,7 +45,7 @@ pub(crate) fn connect_unix(address: &SocketAddr, timeout: Duration) -> io::Resul
     Ok(stream)
 }
 
-/// The address as the kernel reads it, and its length. A path ends with a nought, a name without a file begins with one.
+/// The address as the kernel reads it, and its length. A path ends with a zero byte, a name without a file begins with one.
 fn in_c(address: &SocketAddr) -> (libc::sockaddr_un, libc::socklen_t) {
     let path = address
         .as_pathname()
