@@ -1,5 +1,7 @@
 //! The chain of finished tasks: workers push rows, the program takes the whole chain.
 //!
+//! The links lie side by side, apart from the rows ([`super::Board::link`]), so that a long chain is walked in few cache lines.
+//!
 //! A push is one compare-exchange, so a worker killed at any instruction leaves a whole chain; at worst its
 //! own row is `DONE` and not on it. The supervisor, who sees the death, then bumps `rescan` and the program
 //! looks through its tasks once. The program takes all with one swap, so there is no pop to confuse (no ABA);
@@ -34,6 +36,12 @@ impl Finished {
         }
     }
 
+    /// Whether there is nothing to take.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.load(Ordering::Relaxed) == 0
+    }
+
     /// Program: takes the chain and calls `visit` for each row, latest first; `link` finds a row's link, and is asked before
     /// the row in front of it is visited.
     /// False where the chain was bent, and only a rescan tells what is finished.
@@ -43,7 +51,7 @@ impl Finished {
         link: impl Fn(TaskIndex) -> Option<&'row AtomicU32>,
         mut visit: impl FnMut(TaskIndex),
     ) -> bool {
-        if self.head.load(Ordering::Relaxed) == 0 {
+        if self.is_empty() {
             return true;
         }
         let mut at = self.head.swap(0, Ordering::Acquire) as u32;

@@ -1,10 +1,10 @@
 //! Where everything lies on a board, computed from a few sizes that every process keeps privately.
 //!
 //! ```text
-//! header | worker records | queue of retries | queue of each priority | task table | setup | arena | region 0 … region n
+//! header | worker records | queue of retries | queue of each priority | links | task table | setup | arena | region 0 … region n
 //! ```
 
-use super::{Header, Priority, TaskRow, WorkerRecord};
+use super::{Header, Pocket, Priority, TaskIndex, TaskRow, WorkerRecord};
 use crate::sys::page_size;
 
 /// More workers than this in one pool are refused.
@@ -82,7 +82,12 @@ impl Layout {
     }
 
     pub(super) fn tasks(self) -> u64 {
-        round_up(self.names(Priority::N as u64), 4096)
+        round_up(self.links() + u64::from(self.n_tasks) * 4, 4096)
+    }
+
+    /// Links of the chain of finished tasks: of each row.
+    pub(super) fn links(self) -> u64 {
+        round_up(self.names(Priority::N as u64), 64)
     }
 
     /// What workers read before their first task.
@@ -99,6 +104,21 @@ impl Layout {
             round_up(self.setup().offset + self.setup_len, 4096),
             self.arena_len,
         )
+    }
+
+    /// Of the row with this index.
+    pub(crate) fn pocket(self, row: TaskIndex) -> Span {
+        Span::new(self.tasks() + u64::from(row.0) * ROW_LEN, Pocket::LEN)
+    }
+
+    /// Whether this is where input and room of a task may lie: in the arena or in a pocket.
+    pub(crate) fn is_for_tasks(self, span: Span) -> bool {
+        let is_in_pocket = || {
+            let row = span.offset.checked_sub(self.tasks())? / ROW_LEN;
+            let row = u32::try_from(row).ok().filter(|&row| row < self.n_tasks)?;
+            Some(self.pocket(TaskIndex(row)).contains(span))
+        };
+        self.arena().contains(span) || is_in_pocket() == Some(true)
     }
 
     /// The regions of all workers, and the supervisor's.

@@ -5,10 +5,11 @@
 //! [`crate::worker`], the supervisor's [`crate::supervisor`].
 //!
 //! ```text
-//! header | worker records | queue of retries | queue | task table | setup | arena | region 0 … region n
+//! header | worker records | queue of retries | queue | links | task table | setup | arena | region 0 … region n
 //! ```
 //!
-//! - The *arena* holds inputs and rooms for results; only the program allocates in it, with books of its own.
+//! - The *arena* holds inputs and rooms for results; only the program allocates in it, with books of its own. Small ones lie in
+//!   the *pocket* of their row.
 //! - A *region* belongs to one worker (the last one to the supervisor), for what does not fit a task's room.
 //! - The *setup* is what workers need before their first task: context, name, the initializer's arguments.
 //!
@@ -54,11 +55,13 @@ pub(crate) use finished::Finished;
 pub(crate) use layout::{ALIGN, Layout, MAX_WORKERS, Span, round_up};
 pub(crate) use order::Order;
 pub use priority::Priority;
-pub(crate) use queue::{Line, Queue, QueueEnds};
+pub(crate) use queue::{Line, Queue, QueueEnds, Taker};
 pub(crate) use record::{Phase, TIME_UP, Text, WorkerRecord};
 pub(crate) use region::{Log, LogEnds, is_block_of};
-pub(crate) use room::{Cell, Fault, FaultKind, PART, Room};
-pub(crate) use task::{MAX_ITEMS, Progress, State, TaskId, TaskIndex, TaskRow, Try, WorkerIndex};
+pub(crate) use room::{Cell, Fault, FaultKind, Room, room_offset};
+pub(crate) use task::{
+    MAX_ITEMS, Pocket, Progress, State, TaskId, TaskIndex, TaskRow, Try, WorkerIndex, set,
+};
 
 use crate::prefetch::prefetch_to_write;
 use crate::sys::{Fd, Mapping, WordsBuffer, memfd};
@@ -93,8 +96,30 @@ pub(crate) struct Header {
 pub(crate) struct Board {
     mapping: Mapping,
     layout: Layout,
+    tables: Tables,
     /// So many places for workers have been taken, now or before; the memory of the others is not touched.
     n_taken: AtomicU32,
+}
+
+/// Where tables lie that are looked into several times for each task: by the layout, computed once.
+#[derive(Debug)]
+struct Tables {
+    /// Of the queue of each priority, by its place.
+    names: [u64; Priority::N],
+    n_names: u64,
+    links: u64,
+    tasks: u64,
+}
+
+impl Tables {
+    fn of(layout: Layout) -> Self {
+        Self {
+            names: [0, 1, 2].map(|place| layout.names(place)),
+            n_names: layout.n_names(),
+            links: layout.links(),
+            tasks: layout.tasks(),
+        }
+    }
 }
 
 impl Board {
@@ -112,6 +137,7 @@ impl Board {
         Ok(Self {
             mapping,
             layout,
+            tables: Tables::of(layout),
             n_taken: AtomicU32::new(layout.n_workers),
         })
     }
@@ -148,6 +174,7 @@ impl Board {
     }
 
     /// As [`atomics`](Self::atomics), `len` of them side by side.
+    #[inline]
     fn table<T>(&self, offset: u64, len: u64) -> &[T] {
         let span = Span::new(offset, len * size_of::<T>() as u64);
         let pointer = self
@@ -199,19 +226,43 @@ impl Board {
     }
 
     /// `None` for a row that the table does not have.
+    #[inline]
     pub(crate) fn task(&self, index: TaskIndex) -> Option<&TaskRow> {
         self.tasks().get(index.0 as usize)
     }
 
+    #[inline]
     pub(crate) fn tasks(&self) -> &[TaskRow] {
-        self.table(self.layout.tasks(), u64::from(self.layout.n_tasks))
+        self.table(self.tables.tasks, u64::from(self.layout.n_tasks))
+    }
+
+    /// The row's link in the chain of finished tasks, far from the row itself: so whoever takes a long chain need not wait
+    /// for one line after the other. `None` for a row that the table does not have.
+    pub(crate) fn link(&self, index: TaskIndex) -> Option<&AtomicU32> {
+        let links: &[AtomicU32] = self.table(self.tables.links, u64::from(self.layout.n_tasks));
+        links.get(index.0 as usize)
+    }
+
+    /// Worker: it will write the link of this row soon.
+    #[inline]
+    pub(crate) fn prefetch_link(&self, index: TaskIndex) {
+        if let Some(link) = self.link(index) {
+            prefetch_to_write(link);
+        }
+    }
+
+    /// Worker (or supervisor): puts a task that is `DONE` on the chain of finished ones.
+    pub(crate) fn push_finished(&self, index: TaskIndex) {
+        if let Some(link) = self.link(index) {
+            self.header().finished.0.push(index, link);
+        }
     }
 
     pub(crate) fn queue(&self, priority: Priority) -> Queue<'_> {
         let place = priority.place();
         Queue {
             ends: &self.header().queues[place],
-            names: self.table(self.layout.names(place as u64), self.layout.n_names()),
+            names: self.table(self.tables.names[place], self.tables.n_names),
         }
     }
 
@@ -309,7 +360,7 @@ impl Board {
 
     /// Worker: the input of its task, in place.
     pub(crate) fn input(&self, span: Span) -> Option<&[u8]> {
-        if !self.layout.arena().contains(span) && !self.layout.setup().contains(span) {
+        if !self.layout.is_for_tasks(span) && !self.layout.setup().contains(span) {
             return None;
         }
         let pointer = self.pointer(span)?;

@@ -4,7 +4,7 @@
 //! never asked for, or run without its limit: the program's audit compares the row with what it remembers.
 
 use super::atomic::Ordering;
-use super::task::{TaskRow, set};
+use super::task::{TaskRow, set, set_u64};
 use super::{Span, TaskId};
 
 /// The part of a row that is the program's.
@@ -15,6 +15,7 @@ pub(crate) struct Order {
     pub(crate) shim: u64,
     pub(crate) job: u64,
     pub(crate) input: Span,
+    /// Behind the input, see [`TaskRow::room`].
     pub(crate) room: Span,
     pub(crate) first_index: u64,
     /// 0: no limit.
@@ -32,17 +33,14 @@ impl Order {
     pub(crate) fn write(&self, row: &TaskRow) {
         let relaxed = Ordering::Relaxed;
         row.n_items.store(self.n_items, relaxed);
-        row.shim.store(self.shim, relaxed);
-        row.job.store(self.job, relaxed);
         row.input_offset.store(self.input.offset, relaxed);
         row.input_len.store(self.input.len, relaxed);
-        row.room_offset.store(self.room.offset, relaxed);
         row.room_len.store(self.room.len, relaxed);
         row.first_index.store(self.first_index, relaxed);
         row.rings.store(u32::from(self.rings), relaxed);
-        if row.timeout_nanos.load(relaxed) != self.timeout_nanos {
-            row.timeout_nanos.store(self.timeout_nanos, relaxed);
-        }
+        set_u64(&row.shim, self.shim);
+        set_u64(&row.job, self.job);
+        set_u64(&row.timeout_nanos, self.timeout_nanos);
         set(&row.retries, self.retries);
         set(&row.guarded, self.guarded.into());
         set(&row.ends_at_fault, self.ends_at_fault.into());
@@ -60,7 +58,7 @@ impl Order {
             shim: row.shim.load(relaxed),
             job: row.job.load(relaxed),
             input: Span::new(row.input_offset.load(relaxed), row.input_len.load(relaxed)),
-            room: Span::new(row.room_offset.load(relaxed), row.room_len.load(relaxed)),
+            room: row.room(),
             first_index: row.first_index.load(relaxed),
             timeout_nanos: row.timeout_nanos.load(relaxed),
             retries: self.retries,

@@ -31,12 +31,12 @@ pub enum Priority {
 
 impl Priority {
     /// How many there are.
-    pub(super) const N: usize = 3;
+    pub(crate) const N: usize = 3;
 
     /// First those that come first.
     pub(crate) const ALL: [Self; Self::N] = [Self::High, Self::Normal, Self::Low];
 
-    pub(super) fn place(self) -> usize {
+    pub(crate) fn place(self) -> usize {
         self as usize
     }
 }

@@ -34,7 +34,14 @@ pub(crate) struct Queue<'board> {
     pub(crate) names: &'board [AtomicU64],
 }
 
-impl Queue<'_> {
+impl<'board> Queue<'board> {
+    pub(crate) fn taker(self) -> Taker<'board> {
+        Taker {
+            queue: self,
+            seen_tail: 0,
+        }
+    }
+
     fn name(&self, position: u64) -> &AtomicU64 {
         &self.names[position as usize & (self.names.len() - 1)]
     }
@@ -43,18 +50,22 @@ impl Queue<'_> {
     pub(crate) fn append(&self, task: TaskId) -> u64 {
         // Relaxed: only this process writes the tail.
         let tail = self.ends.tail.0.load(Ordering::Relaxed);
+        self.append_at(tail, task);
+        tail
+    }
+
+    /// The one producer, where it remembers by itself how many it has appended.
+    pub(crate) fn append_at(&self, tail: u64, task: TaskId) {
         self.name(tail).store(task.to_word(), Ordering::Relaxed);
         // Release: pairs with the acquire of the tail in `take`, so the name is there.
         self.ends
             .tail
             .0
             .store(tail.wrapping_add(1), Ordering::Release);
-        tail
     }
 
     /// The one producer: brings a `head` back that a worker gone mad has set beyond the tail.
-    pub(crate) fn mend(&self) {
-        let tail = self.ends.tail.0.load(Ordering::Relaxed);
+    pub(crate) fn mend(&self, tail: u64) {
         if self.ends.head.0.load(Ordering::Relaxed) > tail {
             self.ends.head.0.store(tail, Ordering::Release);
         }
@@ -63,41 +74,6 @@ impl Queue<'_> {
     /// Whether no worker will look at this position again.
     pub(crate) fn has_passed(&self, position: u64) -> bool {
         self.ends.head.0.load(Ordering::Acquire) > position
-    }
-
-    /// A worker: offers names to `claim`, oldest first, until it takes one.
-    pub(crate) fn take(&self, mut claim: impl FnMut(TaskId) -> bool) -> Option<TaskId> {
-        loop {
-            let head = self.ends.head.0.load(Ordering::Acquire);
-            let tail = self.ends.tail.0.load(Ordering::Acquire);
-            if head >= tail {
-                return None;
-            }
-            let n_names = self.names.len() as u64;
-            if tail - head > n_names {
-                // This head is out of date, or a worker gone mad has written one of the ends: then to go from one to the
-                // other would take for ever. Whatever name there is lies in the last round.
-                let _ = self.ends.head.0.compare_exchange(
-                    head,
-                    tail - n_names,
-                    Ordering::AcqRel,
-                    Ordering::Relaxed,
-                );
-                continue;
-            }
-            let task = TaskId::from_word(self.name(head).load(Ordering::Relaxed));
-            let taken = claim(task);
-            // Failure means that another worker has passed this name already.
-            let _ = self.ends.head.0.compare_exchange(
-                head,
-                head + 1,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            );
-            if taken {
-                return Some(task);
-            }
-        }
     }
 
     /// Whether there may be a name that nobody has taken.
@@ -110,6 +86,56 @@ impl Queue<'_> {
         let head = self.ends.head.0.load(Ordering::Acquire);
         let tail = self.ends.tail.0.load(Ordering::Acquire);
         tail.saturating_sub(head)
+    }
+}
+
+/// A worker's view of a ring: it remembers how far the tail was, so that it asks for the tail's line, which the producer
+/// writes with each name, only when it has come that far.
+#[derive(Debug)]
+pub(crate) struct Taker<'board> {
+    queue: Queue<'board>,
+    seen_tail: u64,
+}
+
+impl Taker<'_> {
+    /// Offers names to `claim`, oldest first, until it takes one. `None` only after a look at the tail itself.
+    pub(crate) fn take(&mut self, mut claim: impl FnMut(TaskId) -> bool) -> Option<TaskId> {
+        let QueueEnds { head: ends, tail } = self.queue.ends;
+        loop {
+            let head = ends.0.load(Ordering::Acquire);
+            let n_names = self.queue.names.len() as u64;
+            if head >= self.seen_tail || self.seen_tail - head > n_names {
+                self.seen_tail = tail.0.load(Ordering::Acquire);
+            }
+            if head >= self.seen_tail {
+                return None;
+            }
+            if self.seen_tail - head > n_names {
+                // This head is out of date, or a worker gone mad has written one of the ends: then to go from one to the
+                // other would take for ever. Whatever name there is lies in the last round.
+                let first = self.seen_tail - n_names;
+                let _ = ends
+                    .0
+                    .compare_exchange(head, first, Ordering::AcqRel, Ordering::Relaxed);
+                continue;
+            }
+            let task = TaskId::from_word(self.queue.name(head).load(Ordering::Relaxed));
+            let taken = claim(task);
+            // Failure means that another worker has passed this name already.
+            let _ = ends
+                .0
+                .compare_exchange(head, head + 1, Ordering::AcqRel, Ordering::Relaxed);
+            if taken {
+                return Some(task);
+            }
+        }
+    }
+
+    /// The name that comes so many places behind the next one, as far as is known.
+    pub(crate) fn upcoming(&self, n_places: u64) -> Option<TaskId> {
+        let position = self.queue.ends.head.0.load(Ordering::Relaxed) + n_places;
+        (position < self.seen_tail)
+            .then(|| TaskId::from_word(self.queue.name(position).load(Ordering::Relaxed)))
     }
 }
 
@@ -141,14 +167,56 @@ mod tests {
         for tail in [5, 1 << 40, u64::MAX] {
             ends.tail.0.store(tail, Ordering::Relaxed);
             let mut n_looks = 0;
-            let found = queue.take(|name| {
+            let found = queue.taker().take(|name| {
                 n_looks += 1;
                 name == task(7)
             });
             assert_eq!(found, Some(task(7)), "the name is still there");
             assert!(n_looks <= 4);
-            assert_eq!(queue.take(|_| false), None);
+            assert_eq!(queue.taker().take(|_| false), None);
         }
+    }
+
+    #[test]
+    fn a_taker_looks_at_the_tail_once_it_has_come_where_that_was() {
+        let ends = QueueEnds::default();
+        let names: Vec<_> = (0..4).map(|_| AtomicU64::new(0)).collect();
+        let queue = Queue {
+            ends: &ends,
+            names: &names,
+        };
+        let mut taker = queue.taker();
+        for index in 0..3 {
+            queue.append(task(index));
+        }
+        assert_eq!(taker.upcoming(0), None, "it has not looked yet");
+        assert_eq!(taker.take(|_| true), Some(task(0)));
+        queue.append(task(3));
+        assert_eq!(taker.upcoming(1), Some(task(2)));
+        assert_eq!(taker.upcoming(2), None, "appended since it looked");
+        for index in 1..4 {
+            assert_eq!(taker.take(|_| true), Some(task(index)));
+        }
+        assert_eq!(taker.take(|_| true), None);
+    }
+
+    #[test]
+    fn a_taker_that_saw_a_tail_that_cannot_be_looks_again() {
+        let ends = QueueEnds::default();
+        let names: Vec<_> = (0..4).map(|_| AtomicU64::new(0)).collect();
+        let queue = Queue {
+            ends: &ends,
+            names: &names,
+        };
+        let mut taker = queue.taker();
+        queue.append(task(7));
+        ends.tail.0.store(1 << 40, Ordering::Relaxed);
+        assert_eq!(taker.take(|name| name == task(7)), Some(task(7)));
+        // As the program mends it, which remembers how many names it has appended.
+        queue.mend(1);
+        queue.append_at(1, task(8));
+        assert_eq!(taker.take(|_| true), Some(task(8)));
+        assert_eq!(taker.take(|_| true), None);
     }
 
     #[test]
@@ -161,7 +229,7 @@ mod tests {
         };
         for index in 0..10 {
             queue.append(task(index));
-            assert_eq!(queue.take(|_| true), Some(task(index)));
+            assert_eq!(queue.taker().take(|_| true), Some(task(index)));
         }
         assert!(queue.looks_empty());
     }
@@ -177,8 +245,8 @@ mod tests {
         for index in 0..3 {
             queue.append(task(index));
         }
-        assert_eq!(queue.take(|task| task.index.0 == 2), Some(task(2)));
-        assert_eq!(queue.take(|_| true), None);
+        assert_eq!(queue.taker().take(|task| task.index.0 == 2), Some(task(2)));
+        assert_eq!(queue.taker().take(|_| true), None);
     }
 
     proptest! {
@@ -195,7 +263,7 @@ mod tests {
                     next += 1;
                 } else {
                     prop_assert_eq!(queue.looks_empty(), model.is_empty());
-                    let taken = queue.take(|_| true);
+                    let taken = queue.taker().take(|_| true);
                     prop_assert_eq!(taken, model.pop_front().map(task));
                     prop_assert!(taken.is_none_or(|task| queue.has_passed(u64::from(task.index.0))));
                 }

@@ -9,7 +9,7 @@
 //! the result's bytes lie: in the heap while that lasts, then in the region of the worker that made them.
 //! A *fault* is an item that has no result; faults are listed in the order of their items, so that a map
 //! without failures neither writes nor reads any. The cells come first, behind the task's input: both of a small task lie
-//! in one cache line.
+//! in one cache line, the pocket of its row ([`super::task::Pocket`]).
 
 use super::{Span, round_up};
 
@@ -22,6 +22,13 @@ pub(crate) struct Room {
 }
 
 const FAULT_LEN: u64 = 32;
+
+/// Where the room of a task with this input begins; of an input that no process of ours wrote, somewhere.
+#[inline]
+pub(crate) fn room_offset(input: Span) -> u64 {
+    let end = input.offset.saturating_add(input.len);
+    end.checked_next_multiple_of(PART).unwrap_or(u64::MAX)
+}
 
 /// What a part begins at a multiple of: the codec aligns plain data to as much.
 pub(crate) const PART: u64 = 16;

@@ -16,7 +16,10 @@
 //! The program trusts nothing here but the state's generation: where a task's bytes lie and how many items
 //! it has, the program remembers privately ([`crate::dispatch`]).
 
+use super::Span;
 use super::atomic::{AtomicU32, AtomicU64, Ordering};
+use super::room::room_offset;
+use crate::prefetch::prefetch_to_write;
 
 /// The place of a row in the task table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -145,28 +148,24 @@ impl StateWord {
 
 /// A row of the task table, in memory that every process of the pool can write.
 ///
-/// What passes between two processes passes by the cache line, so each line has one writer at a time: the first is filled
-/// by the program before it publishes the row, the second is the progress of whoever works on it, and the third says
-/// what is mostly the same from task to task and then stays in every cache.
-#[repr(C, align(64))]
+/// What passes between two processes passes by the cache line, and a line takes as long as all the rest of a short task. So
+/// what such a task changes lies in two lines, the bytes in the first one, and who holds it, what it is and how far it has come
+/// in the second. The others say what is mostly the same from task to task, and then stay in every cache.
+#[repr(C, align(128))]
 #[derive(Debug, Default)]
 pub(crate) struct TaskRow {
-    /// The job's function as an offset in the program's image, see [`crate::sys::image`].
-    pub(crate) shim: AtomicU64,
-    /// A hash of the job's name, checked by the shim itself: an address is never an identity.
-    pub(crate) job: AtomicU64,
+    pub(crate) pocket: Pocket,
+
+    pub(crate) state: StateWord,
     pub(crate) input_offset: AtomicU64,
     pub(crate) input_len: AtomicU64,
-    /// Room for the results and faults, see [`super::room`].
-    pub(crate) room_offset: AtomicU64,
+    /// Of the room for results and faults, see [`TaskRow::room`].
     pub(crate) room_len: AtomicU64,
     /// Where the first item stands in the input of its map, see [`crate::job_index`].
     pub(crate) first_index: AtomicU64,
     pub(crate) n_items: AtomicU32,
     /// Whether the callers are told as soon as it is done; else when its worker has no other task that can wait so.
     pub(crate) rings: AtomicU32,
-
-    pub(crate) state: StateWord,
     pub(crate) progress: Progress,
 
     /// 0: no limit.
@@ -178,18 +177,50 @@ pub(crate) struct TaskRow {
     pub(crate) ends_at_fault: AtomicU32,
     /// Whether the workers flush what an item printed before they count it as done.
     pub(crate) flush_each: AtomicU32,
+
+    /// The job's function as an offset in the program's image, see [`crate::sys::image`].
+    pub(crate) shim: AtomicU64,
+    /// A hash of the job's name, checked by the shim itself: an address is never an identity.
+    pub(crate) job: AtomicU64,
 }
 
 #[cfg(not(loom))]
 const _: () = {
     const LINE: usize = 64;
+    assert!(std::mem::offset_of!(TaskRow, pocket) == 0);
     assert!(std::mem::offset_of!(TaskRow, state) == LINE);
     let progress = std::mem::offset_of!(TaskRow, progress);
-    assert!(progress + std::mem::offset_of!(Progress, stop) == 2 * LINE);
-    assert!(size_of::<TaskRow>() == 3 * LINE);
+    assert!(progress + std::mem::offset_of!(Progress, n_faults) == 2 * LINE);
+    assert!(std::mem::offset_of!(TaskRow, shim) == 3 * LINE);
+    assert!(size_of::<TaskRow>() == 4 * LINE);
 };
 
+/// A place for the input and the room of a task, where both are small: then they come with its row.
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub(crate) struct Pocket([std::sync::atomic::AtomicU64; 8]);
+
+impl Pocket {
+    /// In bytes.
+    pub(crate) const LEN: u64 = size_of::<Self>() as u64;
+}
+
 impl TaskRow {
+    /// Where results and faults go, see [`super::room`]: behind the input.
+    pub(crate) fn room(&self) -> Span {
+        let input_offset = self.input_offset.load(Ordering::Relaxed);
+        let input_len = self.input_len.load(Ordering::Relaxed);
+        let len = self.room_len.load(Ordering::Relaxed);
+        Span::new(room_offset(Span::new(input_offset, input_len)), len)
+    }
+
+    /// Whoever is about to need the lines that short tasks change: has them fetched.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch_to_write(&self.pocket);
+        prefetch_to_write(&self.state);
+    }
+
     /// Whether no further item is to begin: the program says so, or one has failed and the task ends there.
     #[inline]
     pub(crate) fn is_stopped(&self) -> bool {
@@ -203,49 +234,48 @@ impl TaskRow {
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// The next row in the chain of finished ones.
-    pub(crate) next_finished: AtomicU32,
     /// Items whose job has begun; `started == done` between two items.
     pub(crate) started: AtomicU32,
     /// Items that have their verdict, in order.
     pub(crate) done: AtomicU32,
+    /// Time spent in this task by its workers.
+    pub(crate) busy_nanos: AtomicU64,
     pub(crate) n_faults: AtomicU32,
-    /// The worker that finished the last item, for reports.
+    /// The worker that began the last item, for reports; while none has begun, of the row's last tenant.
     pub(crate) worker_pid: AtomicU32,
     /// Whether the registry may keep shared memory that results of this task name.
     pub(crate) gives: AtomicU32,
+    /// Set by the program, and by nobody else: begin no further item. See [`TaskRow::is_stopped`].
+    pub(crate) stop: AtomicU32,
     pub(crate) attempts: Attempts,
     pub(crate) guard: Guard,
     pub(crate) heap_used: AtomicU64,
-    /// Time spent in this task by its workers.
-    pub(crate) busy_nanos: AtomicU64,
-    /// Set by the program, and by nobody else: begin no further item. See [`TaskRow::is_stopped`].
-    pub(crate) stop: AtomicU32,
 }
 
 impl Progress {
     /// Program, before it publishes the row.
     pub(crate) fn reset(&self) {
-        let zero_u32 = [
-            &self.started,
-            &self.done,
-            &self.n_faults,
-            &self.worker_pid,
-            &self.gives,
-        ];
-        for word in zero_u32 {
-            word.store(0, Ordering::Relaxed);
-        }
-        self.attempts.note(0, 0);
-        self.guard.clear();
-        self.heap_used.store(0, Ordering::Relaxed);
+        self.started.store(0, Ordering::Relaxed);
+        self.done.store(0, Ordering::Relaxed);
         self.busy_nanos.store(0, Ordering::Relaxed);
-        set(&self.stop, 0);
+        for word in [&self.n_faults, &self.gives, &self.stop] {
+            set(word, 0);
+        }
+        for word in [&self.attempts.0, &self.guard.0, &self.heap_used] {
+            set_u64(word, 0);
+        }
     }
 }
 
-/// Program: a word of a line that is to stay in every cache while it says the same.
-pub(super) fn set(word: &AtomicU32, value: u32) {
+/// A word of a line that is to stay in every cache while it says the same.
+pub(crate) fn set(word: &AtomicU32, value: u32) {
+    if word.load(Ordering::Relaxed) != value {
+        word.store(value, Ordering::Relaxed);
+    }
+}
+
+/// As [`set`].
+pub(super) fn set_u64(word: &AtomicU64, value: u64) {
     if word.load(Ordering::Relaxed) != value {
         word.store(value, Ordering::Relaxed);
     }

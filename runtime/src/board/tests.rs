@@ -45,6 +45,7 @@ proptest! {
             bytes(layout.names(0), layout.n_names() * 8),
             bytes(layout.names(1), layout.n_names() * 8),
             bytes(layout.names(2), layout.n_names() * 8),
+            bytes(layout.links(), u64::from(layout.n_tasks) * size_of::<AtomicU32>() as u64),
             bytes(layout.tasks(), u64::from(layout.n_tasks) * size_of::<TaskRow>() as u64),
             layout.setup(),
             layout.arena(),
@@ -105,11 +106,42 @@ fn bytes_beyond_the_board_are_neither_read_nor_written() {
 }
 
 #[test]
-fn an_input_lies_in_the_arena_or_the_setup_and_nowhere_else() {
+fn an_input_lies_in_the_arena_a_pocket_or_the_setup_and_nowhere_else() {
     let board = small_board();
     let layout = board.layout();
     assert!(board.input(layout.arena()).is_some());
     assert!(board.input(layout.setup()).is_some());
     assert!(board.input(Span::new(0, 8)).is_none());
     assert!(board.input(layout.regions()).is_none());
+    for row in 0..3 {
+        let pocket = layout.pocket(TaskIndex(row));
+        assert!(board.input(pocket).is_some());
+        let words = [
+            (pocket.offset + Pocket::LEN, 8),
+            (pocket.offset + 8, Pocket::LEN),
+        ];
+        for (offset, len) in words {
+            let span = Span::new(offset, len);
+            assert!(board.input(span).is_none(), "the words of a row");
+        }
+    }
+    let beyond = layout.pocket(TaskIndex(3));
+    assert!(!layout.is_for_tasks(beyond), "a row that is none");
+}
+
+#[test]
+fn a_room_lies_behind_its_input_whatever_the_row_says() {
+    let board = small_board();
+    let row = &board.tasks()[1];
+    for (offset, len, room) in [
+        (64, 0, 64),
+        (64, 1, 80),
+        (64, 16, 80),
+        (u64::MAX, 9, u64::MAX),
+    ] {
+        row.input_offset.store(offset, Ordering::Relaxed);
+        row.input_len.store(len, Ordering::Relaxed);
+        row.room_len.store(7, Ordering::Relaxed);
+        assert_eq!(row.room(), Span::new(room, 7));
+    }
 }

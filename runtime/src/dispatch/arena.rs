@@ -1,4 +1,4 @@
-//! The program's private books of the arena: which bytes of it are in use.
+//! The program's private books of the arena: which bytes of it are in use. What is small lies in no arena but in its row.
 //!
 //! First fit from the front, so that pages once touched are used again; before that, for the small, what was given back
 //! last, which is found at once and still in the cache. Nothing of this lies in shared memory:

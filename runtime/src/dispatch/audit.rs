@@ -114,7 +114,8 @@ mod tests {
 
     use super::*;
     use crate::board::{Layout, Order, Ordering, Priority, QueueEnds, Room, Span, TaskRow, Try};
-    use crate::dispatch::desk::{Mailbox, Tenant};
+    use crate::dispatch::desk::Tenant;
+    use crate::dispatch::mailbox::Mailbox;
     use crate::dispatch::outcome::{Remembered, Rest};
 
     const LAYOUT: Layout = Layout {
@@ -144,6 +145,7 @@ mod tests {
         let remembered = Remembered {
             order: Order {
                 n_items: 1,
+                input: Span::new(span.offset, 0),
                 room,
                 retries: 1,
                 ..Order::default()
@@ -152,7 +154,7 @@ mod tests {
             limits: None,
             tags: 1,
         };
-        let tenant = Tenant::new(span, remembered, Vec::new(), &mailbox, 0);
+        let tenant = Tenant::new(span, remembered, Vec::new(), desk.enter(&mailbox), 0);
         let task = desk.seat(&board, index, tenant.with_priority(priority));
         Scene {
             board,
@@ -265,11 +267,11 @@ mod tests {
             }
             assert!(desk.withdraw(&board, task, &Rest::Cancelled));
             board.queue(other).append(task);
-            board.queue(other).take(|_| true);
+            board.queue(other).taker().take(|_| true);
             assert!(!desk.has_room(&board, 64), "{priority:?}: its name stands");
             // So that it is not the emptiness that tells.
             board.queue(priority).append(task);
-            assert_eq!(board.queue(priority).take(|_| true), Some(task));
+            assert_eq!(board.queue(priority).taker().take(|_| true), Some(task));
             assert!(desk.has_room(&board, 64), "{priority:?}");
         }
     }
@@ -307,7 +309,7 @@ mod tests {
             ..
         } = scene();
         // The name is lost, and the worker has gone to sleep.
-        board.queue(Priority::Normal).take(|_| true);
+        board.queue(Priority::Normal).taker().take(|_| true);
         let record = &board.workers()[0];
         let mut n_looks = 0;
         board.sleep_worker(WorkerIndex(0), Duration::ZERO, |_| {
@@ -320,7 +322,10 @@ mod tests {
             None::<()>
         });
         assert_eq!(n_looks, 2, "it was rung for");
-        assert_eq!(board.queue(Priority::Normal).take(|_| true), Some(task));
+        assert_eq!(
+            board.queue(Priority::Normal).taker().take(|_| true),
+            Some(task)
+        );
         assert_eq!(record.jobs_done.load(Ordering::Relaxed), 0);
     }
 

@@ -2,18 +2,18 @@
 //!
 //! All of it is private memory under one lock. It decides nothing about when; that is [`super::Dispatch`]'s.
 
-use std::sync::atomic::{AtomicBool, Ordering as StdOrdering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::Refused;
 use super::arena::Arena;
 use super::audit::Wrong;
 use super::listener::Listener;
+use super::mailbox::{Mailbox, MailboxPlace, Mailboxes, OpenMailbox};
 use super::outcome::{Outcome, Parcel, Remembered, Rest};
-use crate::board::{Board, Layout, Order, Ordering, Priority, Span, State, TaskId, TaskIndex};
+use crate::board::{
+    Board, Layout, Order, Ordering, Pocket, Priority, Span, State, TaskId, TaskIndex,
+};
 use crate::codec::Passengers;
-use crate::prefetch::prefetch_to_write;
-use crate::supervisor::lock;
 use crate::sys;
 
 pub(super) struct Desk {
@@ -22,7 +22,10 @@ pub(super) struct Desk {
     free_rows: Vec<TaskIndex>,
     /// Rows whose task was withdrawn while its name stood in a queue.
     withdrawn: Vec<TaskIndex>,
+    mailboxes: Mailboxes,
     n_rows: u32,
+    /// Names put into the queue of each priority.
+    n_appended: [u64; Priority::N],
     n_in_flight: usize,
     /// Of those, the tasks that are for all workers, not only for a few.
     n_for_all: usize,
@@ -30,6 +33,8 @@ pub(super) struct Desk {
     most_awake: Option<u32>,
     /// Whether there has been an outcome.
     has_answered: bool,
+    /// Allocation for the tasks that are taken at a time.
+    finished: Vec<TaskIndex>,
     rescan_seen: u32,
     /// On the monotonic clock.
     pub(super) last_audit: u64,
@@ -57,8 +62,9 @@ pub(super) struct Tenant {
     remembered: Remembered,
     /// What its arguments name and must not go before they are read.
     passengers: Passengers,
-    /// Nobody, once the caller has turned away.
-    mailbox: Option<(Arc<Mailbox>, u64)>,
+    /// Nobody's, once the caller has turned away.
+    mailbox: Option<MailboxPlace>,
+    tag: u64,
     listeners: Vec<Listener>,
     priority: Priority,
     most_awake: Option<u32>,
@@ -71,14 +77,15 @@ impl Tenant {
         span: Span,
         remembered: Remembered,
         passengers: Passengers,
-        mailbox: &Arc<Mailbox>,
+        mailbox: MailboxPlace,
         tag: u64,
     ) -> Self {
         Self {
             span,
             remembered,
             passengers,
-            mailbox: Some((Arc::clone(mailbox), tag)),
+            mailbox: Some(mailbox),
+            tag,
             listeners: Vec::new(),
             priority: Priority::Normal,
             most_awake: None,
@@ -98,69 +105,6 @@ impl Tenant {
     }
 }
 
-/// Where the outcomes of one caller arrive, each with the tag it was sent under.
-#[derive(Debug, Default)]
-pub(crate) struct Mailbox {
-    content: Mutex<MailboxContent>,
-    emptied: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct MailboxContent {
-    arrived: Vec<(u64, Outcome)>,
-    /// Empty allocations for the results of the next ones.
-    buffers: Vec<Vec<u8>>,
-}
-
-impl Mailbox {
-    /// `read` is given a buffer for the results' bytes.
-    fn put(&self, tag: u64, read: impl FnOnce(Vec<u8>) -> Outcome) {
-        let mut content = lock(&self.content);
-        let buffer = content.buffers.pop().unwrap_or_default();
-        content.arrived.push((tag, read(buffer)));
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.content).arrived.is_empty()
-    }
-
-    pub(crate) fn take(&self) -> Vec<(u64, Outcome)> {
-        let mut arrived = Vec::new();
-        self.exchange(&mut arrived, &mut Vec::new());
-        arrived
-    }
-
-    /// Takes what has arrived, in exchange for allocations that serve again: that of `arrived` itself, which is empty, and
-    /// buffers for results.
-    pub(crate) fn exchange(&self, arrived: &mut Vec<(u64, Outcome)>, buffers: &mut Vec<Vec<u8>>) {
-        let mut content = lock(&self.content);
-        std::mem::swap(&mut content.arrived, arrived);
-        content.buffers.append(buffers);
-        if !arrived.is_empty() {
-            self.emptied.store(true, StdOrdering::Release);
-        }
-    }
-
-    /// Whether something had arrived and was taken.
-    pub(crate) fn is_emptied(&self) -> bool {
-        self.emptied.load(StdOrdering::Acquire) && self.is_empty()
-    }
-
-    /// Whether the one job whose outcome has arrived here gave no result, and was not cancelled.
-    pub(crate) fn has_failed(&self) -> bool {
-        let content = lock(&self.content);
-        let first = content.arrived.first();
-        first.is_some_and(|(_, outcome)| outcome.has_failed() && !outcome.is_cancelled())
-    }
-
-    /// Whether the one job whose outcome arrives here was cancelled.
-    pub(crate) fn was_cancelled(&self) -> bool {
-        let content = lock(&self.content);
-        let first = content.arrived.first();
-        first.is_some_and(|(_, outcome)| outcome.is_cancelled())
-    }
-}
-
 impl Desk {
     pub(super) fn new(layout: Layout) -> Self {
         Self {
@@ -168,11 +112,14 @@ impl Desk {
             rows: Vec::new(),
             free_rows: Vec::new(),
             withdrawn: Vec::new(),
+            mailboxes: Mailboxes::default(),
             n_rows: layout.n_tasks,
+            n_appended: [0; Priority::N],
             n_in_flight: 0,
             n_for_all: 0,
             most_awake: None,
             has_answered: false,
+            finished: Vec::new(),
             rescan_seen: 0,
             last_audit: sys::monotonic_nanos(),
             gone: None,
@@ -221,13 +168,29 @@ impl Desk {
         board: &Board,
         needed: u64,
     ) -> Result<(TaskIndex, Span), Refused> {
-        let capacity = self.arena.capacity();
+        let capacity = self.arena.capacity().max(Pocket::LEN);
         if needed > capacity {
             return Err(Refused::TooLarge { needed, capacity });
         }
         if !self.has_row(board) {
             return Err(Refused::Full);
         }
+        let in_arena = if needed > Pocket::LEN {
+            Some(self.allocate(board, needed)?)
+        } else {
+            None
+        };
+        let index = self.free_rows.pop().unwrap_or_else(|| {
+            self.rows.push(Row::default());
+            TaskIndex(self.rows.len() as u32 - 1)
+        });
+        Ok((
+            index,
+            in_arena.unwrap_or_else(|| board.layout().pocket(index)),
+        ))
+    }
+
+    fn allocate(&mut self, board: &Board, needed: u64) -> Result<Span, Refused> {
         let span = self.arena.allocate(needed).ok_or(Refused::Full)?;
         if let Some(fresh) = self.arena.unensured(span) {
             if let Err(error) = board.ensure(fresh) {
@@ -236,16 +199,12 @@ impl Desk {
             }
             self.arena.set_ensured(fresh);
         }
-        let index = self.free_rows.pop().unwrap_or_else(|| {
-            self.rows.push(Row::default());
-            TaskIndex(self.rows.len() as u32 - 1)
-        });
-        Ok((index, span))
+        Ok(span)
     }
 
     /// Whether a task of so many bytes could be taken now.
     pub(super) fn has_room(&mut self, board: &Board, needed: u64) -> bool {
-        self.has_row(board) && self.arena.has(needed)
+        self.has_row(board) && (needed <= Pocket::LEN || self.arena.has(needed))
     }
 
     fn has_row(&mut self, board: &Board) -> bool {
@@ -263,6 +222,12 @@ impl Desk {
             });
         }
         !self.free_rows.is_empty() || self.rows.len() < self.n_rows as usize
+    }
+
+    /// Where the outcome of one task more is to go.
+    #[inline]
+    pub(super) fn enter(&mut self, mailbox: &Arc<Mailbox>) -> MailboxPlace {
+        self.mailboxes.enter(mailbox)
     }
 
     /// Fills the row for its new tenant and publishes it.
@@ -283,22 +248,29 @@ impl Desk {
         order.write(shared);
         shared.progress.reset();
         shared.state.publish(id.generation);
-        row.position = board.queue(row.priority).append(id);
+        row.position = self.n_appended[row.priority.place()];
+        self.n_appended[row.priority.place()] += 1;
+        board.queue(row.priority).append_at(row.position, id);
         id
     }
 
     /// Takes every finished outcome.
     pub(super) fn drain(&mut self, board: &Board) {
         let header = board.header();
-        let link = |index| {
-            let row = board.task(index)?;
-            prefetch_to_write(&row.state);
-            Some(&row.progress.next_finished)
-        };
-        let whole = header
-            .finished
-            .0
-            .take_all(self.n_rows, link, |index| self.take_if_done(board, index));
+        let mut finished = std::mem::take(&mut self.finished);
+        let whole = header.finished.0.take_all(
+            self.n_rows,
+            |index| board.link(index),
+            |index| {
+                // All of them are on their way before the first one is read.
+                board.tasks()[index.0 as usize].prefetch();
+                finished.push(index);
+            },
+        );
+        if !finished.is_empty() {
+            self.take_done(board, &mut finished);
+        }
+        self.finished = finished;
         let rescan = header.rescan.load(Ordering::Acquire);
         if !whole || rescan != self.rescan_seen {
             self.rescan_seen = rescan;
@@ -323,7 +295,7 @@ impl Desk {
         }
         // Not free yet: a new tenant would have a second name in the queue; see `board::queue`.
         self.withdrawn.push(task.index);
-        self.deliver(board, task.index, rest.clone());
+        self.deliver_alone(board, task.index, rest.clone());
         true
     }
 
@@ -346,7 +318,10 @@ impl Desk {
         if self.stop(board, task)
             && let Some(tenant) = &mut self.rows[task.index.0 as usize].tenant
         {
-            tenant.mailbox = None;
+            let mailbox = tenant.mailbox.take();
+            mailbox
+                .into_iter()
+                .for_each(|place| self.mailboxes.leave(place, 1));
         }
     }
 
@@ -357,7 +332,7 @@ impl Desk {
             let (index, generation) = (TaskIndex(index as u32), self.rows[index].generation);
             // Withdrawn first, so that a worker still alive cannot claim what is said never to have run.
             if !self.withdraw(board, TaskId { index, generation }, rest) {
-                self.deliver(board, index, rest.clone());
+                self.deliver_alone(board, index, rest.clone());
             }
         }
     }
@@ -411,31 +386,81 @@ impl Desk {
     /// Puts the name of a task that waits into the queue once more.
     pub(super) fn name_again(&mut self, board: &Board, task: TaskId) {
         if let Some(row) = self.rows.get_mut(task.index.0 as usize) {
+            let n_appended = &mut self.n_appended[row.priority.place()];
             let queue = board.queue(row.priority);
-            queue.mend();
-            row.position = queue.append(task);
+            queue.mend(*n_appended);
+            row.position = *n_appended;
+            *n_appended += 1;
+            queue.append_at(row.position, task);
         }
         board.wake_sleeper();
     }
 
     pub(super) fn take_if_done(&mut self, board: &Board, index: TaskIndex) {
-        let Some(task) = self.task_at(index) else {
-            return;
-        };
-        if board.tasks()[index.0 as usize].state.read(task.generation) == Some(State::Done) {
-            self.deliver(board, index, Rest::Cancelled);
-            self.free_rows.push(index);
-        }
+        self.take_done(board, &mut vec![index]);
     }
 
-    /// Reads the outcome, ends the task's generation, frees its memory, and puts it where its caller looks.
-    fn deliver(&mut self, board: &Board, index: TaskIndex, rest: Rest) {
+    /// Takes those of these tasks that are done, of one caller several at a time.
+    fn take_done(&mut self, board: &Board, finished: &mut Vec<TaskIndex>) {
+        let mut finished = finished.drain(..).peekable();
+        let mut mailboxes = std::mem::take(&mut self.mailboxes);
+        while let Some(first) = finished.peek() {
+            let (place, mut n_taken) = (self.mailbox_of(*first), 0);
+            let mut open = place.map(|place| mailboxes.open(place));
+            while let Some(index) = finished.next_if(|next| self.mailbox_of(*next) == place) {
+                if self.is_done(board, index) {
+                    self.deliver(board, index, Rest::Cancelled, open.as_mut());
+                    self.free_rows.push(index);
+                    n_taken += 1;
+                }
+            }
+            drop(open);
+            if let Some(place) = place {
+                mailboxes.leave(place, n_taken);
+            }
+        }
+        self.mailboxes = mailboxes;
+    }
+
+    fn mailbox_of(&self, index: TaskIndex) -> Option<MailboxPlace> {
+        let row = self.rows.get(index.0 as usize)?;
+        row.tenant.as_ref().and_then(|tenant| tenant.mailbox)
+    }
+
+    fn is_done(&self, board: &Board, index: TaskIndex) -> bool {
+        self.task_at(index).is_some_and(|task| {
+            let row = &board.tasks()[index.0 as usize];
+            row.state.read(task.generation) == Some(State::Done)
+        })
+    }
+
+    fn deliver_alone(&mut self, board: &Board, index: TaskIndex, rest: Rest) {
+        let mut mailboxes = std::mem::take(&mut self.mailboxes);
+        let place = self.mailbox_of(index);
+        let mut open = place.map(|place| mailboxes.open(place));
+        self.deliver(board, index, rest, open.as_mut());
+        drop(open);
+        if let Some(place) = place {
+            mailboxes.leave(place, 1);
+        }
+        self.mailboxes = mailboxes;
+    }
+
+    /// Reads the outcome, ends the task's generation, frees its memory, and puts it into its caller's mailbox, which it has
+    /// left then.
+    fn deliver(
+        &mut self,
+        board: &Board,
+        index: TaskIndex,
+        rest: Rest,
+        open: Option<&mut OpenMailbox<'_>>,
+    ) {
         let row = &mut self.rows[index.0 as usize];
         let Some(Tenant {
             span,
             remembered,
             passengers,
-            mailbox,
+            tag,
             listeners,
             most_awake,
             ..
@@ -452,17 +477,18 @@ impl Desk {
         let gives = shared.progress.gives.load(Ordering::Relaxed) != 0;
         let (kept, listeners) = (std::mem::take(passengers), std::mem::take(listeners));
         let read = |buffer| Outcome::read(board, task, remembered, rest, kept, buffer);
-        match mailbox {
-            Some((mailbox, tag)) => mailbox.put(*tag, read),
+        match open {
+            Some(open) => open.put(*tag, read),
             // What its results name is needed by nobody.
             None if gives => drop(read(Vec::new())),
             // Also where a worker was killed before it could say that it gives something.
             None => drop(Parcel::of(task, remembered)),
         }
-        self.arena.give_back(*span);
-        // Row and bytes are the next task's, as like as not.
-        prefetch_to_write(shared);
-        board.prefetch(span.offset);
+        if span.len > Pocket::LEN {
+            self.arena.give_back(*span);
+            // The next task's, as like as not.
+            board.prefetch(span.offset);
+        }
         row.tenant = None;
         shared.state.free(row.generation);
         row.generation = row.generation.wrapping_add(1);

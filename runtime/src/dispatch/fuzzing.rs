@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::desk::{Desk, Mailbox, Tenant};
+use super::desk::{Desk, Tenant};
+use super::mailbox::Mailbox;
 use super::outcome::Remembered;
 use crate::board::{ALIGN, Board, Layout, Order, Ordering, Room, Span, TaskId, WorkerIndex};
 use crate::fuzzing::Script;
@@ -41,6 +42,7 @@ pub(super) fn seat(
     let remembered = Remembered {
         order: Order {
             n_items,
+            input: Span::new(span.offset, 0),
             room: Span::new(span.offset, span.len / ALIGN * ALIGN),
             ..Order::default()
         },
@@ -48,6 +50,7 @@ pub(super) fn seat(
         limits: None,
         tags: 1,
     };
+    let mailbox = desk.enter(mailbox);
     desk.seat(
         board,
         index,

@@ -20,6 +20,7 @@ mod desk;
 #[cfg(all(any(test, fuzzing), target_os = "linux", not(procession_unsupported)))]
 pub(crate) mod fuzzing;
 mod listener;
+mod mailbox;
 mod notifier;
 mod outcome;
 mod several;
@@ -33,9 +34,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering as StdOrdering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-pub(crate) use desk::Mailbox;
 use desk::{Desk, Tenant};
 pub(crate) use listener::{Listener, Notes};
+pub(crate) use mailbox::Mailbox;
 pub(crate) use notifier::notify;
 pub(crate) use outcome::{Failure, Outcome, Verdicts};
 use outcome::{Limits, Remembered, Rest};
@@ -43,7 +44,7 @@ pub(crate) use several::wait_for_any;
 pub(crate) use task::{NewTask, Refused};
 use waiting::LIVENESS;
 
-use crate::board::{Board, Layout, Order, Ordering, PART, Span, TaskId, round_up};
+use crate::board::{Board, Layout, Order, Ordering, Span, TaskId, room_offset, round_up};
 use crate::codec::Passengers;
 use crate::error::{Error, ErrorKind};
 use crate::relatives::{ProcessInfo, current_process, long_name};
@@ -244,8 +245,8 @@ impl Dispatch {
         }
         let (index, span) = desk.set_aside(&self.board, task.needed())?;
         let input = Span::new(span.offset, task.input.len() as u64);
-        let room_offset = round_up(input.len, PART);
-        let room = Span::new(span.offset + room_offset, span.len - room_offset);
+        let room_offset = room_offset(input);
+        let room = Span::new(room_offset, span.offset + span.len - room_offset);
         self.board.write_all(input.offset, task.input.chunks());
         let order = task.order(input, room);
         let order = Order {
@@ -260,19 +261,15 @@ impl Dispatch {
         };
         // Who is dormant does not sleep, and is not awake either.
         let most_awake = task.most_awake.filter(|_| !self.has_dormant);
-        let id = desk.seat(
-            &self.board,
-            index,
-            Tenant::new(
-                span,
-                remembered,
-                task.input.passengers().clone(),
-                task.mailbox,
-                task.tag,
-            )
+        let passengers = match task.input.passengers() {
+            none if none.is_empty() => Passengers::new(),
+            some => some.clone(),
+        };
+        let mailbox = desk.enter(task.mailbox);
+        let tenant = Tenant::new(span, remembered, passengers, mailbox, task.tag)
             .with_priority(task.priority)
-            .with_most_awake(most_awake),
-        );
+            .with_most_awake(most_awake);
+        let id = desk.seat(&self.board, index, tenant);
         drop(desk);
         self.board.wake_worker();
         if self.has_dormant && self.board.wants_dormant() {
@@ -313,6 +310,11 @@ impl Dispatch {
     /// Whether tasks are on the board.
     pub(crate) fn is_busy(&self) -> bool {
         lock(&self.desk).n_in_flight() > 0
+    }
+
+    /// Whether there is an outcome to take, as far as can be seen without the desk's lock.
+    fn has_finished(&self) -> bool {
+        !self.board.header().finished.0.is_empty()
     }
 
     /// Rule 2: takes every finished outcome into private memory.

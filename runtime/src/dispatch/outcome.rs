@@ -231,7 +231,11 @@ impl Outcome {
             faults,
             rest,
             limits: task.limits.take(),
-            worker_pid: progress.worker_pid.load(Ordering::Relaxed),
+            worker_pid: if started > 0 {
+                progress.worker_pid.load(Ordering::Relaxed)
+            } else {
+                0
+            },
             busy: Duration::from_nanos(progress.busy_nanos.load(Ordering::Relaxed)),
             kept,
             parcel,
@@ -478,6 +482,9 @@ impl<'board> Reader<'board> {
         progress: &Progress,
     ) -> Vec<(Fault, Vec<u8>)> {
         let n_faults = progress.n_faults.load(Ordering::Relaxed).min(n_items);
+        if n_faults == 0 {
+            return Vec::new();
+        }
         let mut faults: Vec<_> = (0..n_faults)
             .filter_map(|place| self.read_fault(room.fault(place)))
             .collect();

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::desk::Mailbox;
-use crate::board::{Order, PART, Priority, Room, Span, round_up};
+use super::mailbox::Mailbox;
+use crate::board::{Order, Priority, Room, Span, room_offset};
 use crate::codec::Encoder;
 use crate::error::{Error, ErrorKind};
 
@@ -41,8 +41,12 @@ pub(crate) struct NewTask<'a> {
 impl NewTask<'_> {
     /// Bytes of the arena for the input and the room.
     pub(super) fn needed(&self) -> u64 {
-        round_up(self.input.len() as u64, PART)
-            + Room::len(self.n_items, self.fixed_output, self.heap_len)
+        let heap_len = match self.fixed_output {
+            Some(_) => 0,
+            None => self.heap_len,
+        };
+        room_offset(Span::new(0, self.input.len() as u64))
+            + Room::len(self.n_items, self.fixed_output, heap_len)
     }
 
     /// What its row is to say.

@@ -5,12 +5,13 @@ mod start;
 
 use std::sync::Arc;
 
-use super::desk::{Desk, Mailbox};
+use super::desk::Desk;
 use super::fuzzing::{HEAP_LEN, seat};
+use super::mailbox::Mailbox;
 use super::outcome::Outcome;
 use crate::board::{
-    ALIGN, Board, Fault, FaultKind, Layout, Ordering, Room, Span, TaskId, TaskIndex, WorkerIndex,
-    round_up,
+    ALIGN, Board, Fault, FaultKind, Layout, Ordering, Pocket, Priority, QueueEnds, Room, Span,
+    TaskId, TaskIndex, WorkerIndex, round_up,
 };
 
 const LAYOUT: Layout = Layout {
@@ -215,7 +216,7 @@ fn a_fault_in_a_task_of_numbers_is_seen() {
     let row = board.task(task.index).expect("its own row");
     assert!(row.state.try_claim(task.generation, WorkerIndex(0)));
     let room_len = Room::len(N_ITEMS, Some(8), HEAP_LEN);
-    row.room_offset
+    row.input_offset
         .store(LAYOUT.arena().offset, Ordering::Relaxed);
     row.room_len.store(room_len, Ordering::Relaxed);
     let fault = Fault {
@@ -298,4 +299,51 @@ fn a_busy_worker_whose_forerunner_died_asleep_is_left_alone() {
         desk.audit(&board, 1);
     }
     assert!(mailbox.is_empty(), "it runs, and was said to be lost");
+}
+
+/// What is small comes with its row, so that no other line passes; and is had where the arena is full.
+#[test]
+fn small_tasks_lie_in_the_pocket_of_their_row() {
+    let (board, _) = Board::create(LAYOUT).expect("memory for a small board");
+    let mut desk = Desk::new(LAYOUT);
+    let (_, large) = desk.set_aside(&board, LAYOUT.arena_len).expect("all of it");
+    assert!(LAYOUT.arena().contains(large));
+    assert!(!desk.has_room(&board, Pocket::LEN + 1));
+    assert!(desk.has_room(&board, Pocket::LEN));
+    let (index, small) = desk.set_aside(&board, Pocket::LEN).expect("its pocket");
+    assert_eq!(small, LAYOUT.pocket(index));
+}
+
+/// The program goes by what it remembers, not by what stands there.
+#[test]
+fn a_task_is_found_though_the_end_of_the_queue_was_written_over() {
+    let (board, _) = Board::create(LAYOUT).expect("memory for a small board");
+    let (mut desk, mailbox) = (Desk::new(LAYOUT), Arc::new(Mailbox::default()));
+    let first = seat(&board, &mut desk, 1, Some(8), &mailbox);
+    let mut taker = board.queue(Priority::Normal).taker();
+    assert_eq!(taker.take(|_| true), Some(first));
+    // The tail of the second of the queues, which is that of normal priority.
+    let ends = board.words::<17>(size_of::<QueueEnds>() as u64).unwrap();
+    ends[16].store(0, Ordering::Relaxed);
+    let second = seat(&board, &mut desk, 1, Some(8), &mailbox);
+    assert_eq!(taker.take(|_| true), Some(second));
+}
+
+/// A row is used again, and what stands in it of its last tenant is nothing of the next one's.
+#[test]
+fn an_outcome_of_which_nothing_has_begun_names_no_worker() {
+    let (board, _) = Board::create(LAYOUT).expect("memory for a small board");
+    let (mut desk, mailbox) = (Desk::new(LAYOUT), Arc::new(Mailbox::default()));
+    let task = seat(&board, &mut desk, 1, Some(8), &mailbox);
+    let row = board.task(task.index).expect("its own row");
+    row.progress.worker_pid.store(77, Ordering::Relaxed);
+    assert!(row.state.try_claim(task.generation, WorkerIndex(0)));
+    desk.give_up(&board, &super::outcome::Rest::Lost("gone".into()), "gone");
+    let (_, outcome) = mailbox.take().pop().expect("it was given up");
+    let failure = outcome
+        .verdicts::<u64>()
+        .failures
+        .pop()
+        .expect("it is lost");
+    assert_ne!(failure.1.worker_pid, Some(77));
 }

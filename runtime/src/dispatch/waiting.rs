@@ -33,7 +33,8 @@ impl Dispatch {
             self.drain();
             ready()
         };
-        if drained_ready() || timeout != Some(Duration::ZERO) && self.spin_until(drained_ready) {
+        let ready_or_drained = || ready() || self.has_finished() && drained_ready();
+        if drained_ready() || timeout != Some(Duration::ZERO) && self.spin_until(ready_or_drained) {
             return true;
         }
         let deadline = timeout.map(|timeout| Instant::now().checked_add(timeout));

@@ -42,6 +42,26 @@ pub(super) struct Chunking {
     trial: f64,
 }
 
+/// How tasks are handed over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// Tasks to have on the board at a time: enough that no worker waits for the caller, and so many of the shortest
+    /// that the caller sleeps while half of them are worked off.
+    pub(super) window: usize,
+    n_to_a_ring: u64,
+    /// How many workers are to be awake for a task at the most, if not all.
+    pub(super) most_awake: Option<u32>,
+    /// Whether items may print: what they print is then flushed one by one.
+    pub(super) flush_each: bool,
+}
+
+impl Pace {
+    /// Whether the caller is to hear of this task at once: of the shortest, once in half a window is enough.
+    pub(super) fn rings(&self, number: u64) -> bool {
+        number.is_multiple_of(self.n_to_a_ring)
+    }
+}
+
 impl Chunking {
     /// `max_jobs`: what one worker does before it is replaced, 0 for no end.
     pub(super) fn new(fixed: Option<usize>, n_workers: usize, max_jobs: u64) -> Self {
@@ -79,17 +99,18 @@ impl Chunking {
             .clamp(1, self.max_items.min(fits))
     }
 
-    /// Tasks to have on the board at a time: enough that no worker waits for the caller, and so many of the shortest
-    /// that the caller sleeps while half of them are worked off.
-    pub(super) fn window(&self) -> usize {
+    /// How tasks are to be handed over, by what is known now.
+    pub(super) fn pace(&self) -> Pace {
         const MOST: usize = 256;
-        ((SHORTEST / self.nanos_per_task()) as usize).clamp(FEWEST, MOST) * self.n_busy()
-    }
-
-    /// Whether the caller is to hear of this task at once: of the shortest, once in half a window is enough.
-    pub(super) fn rings(&self, number: u64) -> bool {
-        let n_spare = self.window() - FEWEST * self.n_busy();
-        number.is_multiple_of(1 + n_spare as u64 / 2)
+        let n_busy = self.n_busy();
+        let n_short = (SHORTEST / self.nanos_per_task()) as usize;
+        let window = n_short.clamp(FEWEST, MOST) * n_busy;
+        Pace {
+            window,
+            n_to_a_ring: 1 + (window - FEWEST * n_busy) as u64 / 2,
+            most_awake: self.most_awake(),
+            flush_each: !self.is_quick(),
+        }
     }
 
     /// How long to wait for a task that is for few workers. If none comes back, its items may wait for something, or for one
@@ -117,8 +138,7 @@ impl Chunking {
         self.n_workers.min(most)
     }
 
-    /// How many workers are to be awake for the next task at the most, if not all.
-    pub(super) fn most_awake(&self) -> Option<u32> {
+    fn most_awake(&self) -> Option<u32> {
         let is_for_few = self.is_quick() || self.is_trial();
         is_for_few.then(|| sys::n_cores().min(self.n_that_keep_up()))
     }
@@ -141,11 +161,6 @@ impl Chunking {
     pub(super) fn heap_len(&self, n_items: usize) -> u64 {
         const MOST: f64 = 1024.0 * 1024.0;
         (n_items as f64 * self.bytes_per_result * 1.25).min(MOST) as u64
-    }
-
-    /// Whether items may print: what they print is then flushed one by one.
-    pub(super) fn flush_each(&self) -> bool {
-        !self.is_quick()
     }
 
     /// The longest that is to be expected.
@@ -230,7 +245,7 @@ mod tests {
             // For all workers, whatever number of cores there is.
             chunking.be_surprised();
             chunking.learn(1, Duration::from_nanos(nanos), 8);
-            chunking.window()
+            chunking.pace().window
         };
         assert_eq!(window(Some(1), 1_000_000), 6);
         assert_eq!(window(Some(1), 5_000), 20);
@@ -242,25 +257,29 @@ mod tests {
     fn a_crowd_of_workers_gets_quick_items_as_if_it_were_one_for_each_core() {
         let few = 3 * sys::n_cores().min(1000) as usize;
         let mut chunking = Chunking::new(None, 1000, 0);
-        assert_eq!(chunking.window(), few, "nothing is known yet");
+        assert_eq!(chunking.pace().window, few, "nothing is known yet");
         chunking.be_surprised();
-        assert_eq!(chunking.window(), 3000, "the first is long in coming");
+        assert_eq!(chunking.pace().window, 3000, "the first is long in coming");
         chunking.learn(1, Duration::from_millis(1), 8);
-        assert_eq!(chunking.window(), 3000, "they may be waiting for something");
+        assert_eq!(
+            chunking.pace().window,
+            3000,
+            "they may be waiting for something"
+        );
         for _ in 0..20 {
             chunking.learn(1000, Duration::from_nanos(1000), 8);
         }
-        assert_eq!(chunking.window(), few);
+        assert_eq!(chunking.pace().window, few);
     }
 
     #[test]
     fn no_more_workers_are_awake_than_keep_up_with_the_caller() {
         let most_awake = |nanos| {
             let mut chunking = Chunking::new(Some(1), 2, 0);
-            assert_eq!(chunking.most_awake(), Some(sys::n_cores()), "a trial");
+            assert_eq!(chunking.pace().most_awake, Some(sys::n_cores()), "a trial");
             chunking.be_surprised();
             chunking.learn(1, Duration::from_nanos(nanos), 8);
-            chunking.most_awake()
+            chunking.pace().most_awake
         };
         assert_eq!(most_awake(100), Some(1));
         assert_eq!(most_awake(900), Some(sys::n_cores().min(2)));
@@ -271,7 +290,7 @@ mod tests {
     fn the_largest_tasks_that_may_be_asked_for_keep_workers_awake() {
         for n_items in [crate::board::MAX_ITEMS, usize::MAX] {
             let chunking = Chunking::new(Some(n_items), 2, 0);
-            assert_eq!(chunking.most_awake(), Some(sys::n_cores()));
+            assert_eq!(chunking.pace().most_awake, Some(sys::n_cores()));
         }
     }
 
@@ -281,7 +300,9 @@ mod tests {
             let mut chunking = Chunking::new(Some(1), 2, 0);
             chunking.be_surprised();
             chunking.learn(1, Duration::from_nanos(nanos), 8);
-            (0..1024).filter(|&number| chunking.rings(number)).count()
+            (0..1024)
+                .filter(|&number| chunking.pace().rings(number))
+                .count()
         };
         assert_eq!(n_rings(20_000), 1024);
         assert_eq!(n_rings(5_000), 128, "twice in a window of 20");

@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::chunking::Chunking;
+use super::chunking::{Chunking, Pace};
 use super::source::Source;
 use super::{CallTerms, MapOptions, Pool};
 use crate::board::TaskId;
@@ -266,7 +266,7 @@ impl<'pool, J: Job<Item>, Item> Map<'pool, J, Item> {
         if is_empty && (items.ended || self.has_failed) {
             return Ok(false);
         }
-        if has_arrived || self.wants_more() && !items.ended {
+        if has_arrived || self.wants_more(&self.chunking.pace()) && !items.ended {
             return Ok(true);
         }
         let time_left = self.time_left().filter(|_| !self.is_expired);

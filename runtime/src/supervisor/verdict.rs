@@ -187,11 +187,7 @@ impl Death<'_> {
         progress.started.store(done, Ordering::Release);
         if done >= n_items || row.is_stopped() {
             row.state.finish(task.generation, self.index);
-            self.board
-                .header()
-                .finished
-                .0
-                .push(task.index, &row.progress.next_finished);
+            self.board.push_finished(task.index);
             return Burial::Finished;
         }
         row.state.requeue(task.generation, self.index);

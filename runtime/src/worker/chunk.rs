@@ -12,7 +12,7 @@ use super::job_index;
 use crate::argument::ByValue;
 use crate::board::{
     AtomicU64, Board, Fault, FaultKind, Log, Ordering, Room, Span, TaskId, TaskRow, Try,
-    WorkerRecord, fence,
+    WorkerRecord, fence, set,
 };
 use crate::codec::{CodecError, Decoder, Encoder, Passengers, fixed_size, number_bytes};
 use crate::sys::{self, PanicReport};
@@ -61,14 +61,14 @@ impl<'board> Chunk<'board> {
         let load = |word: &AtomicU64| word.load(Ordering::Relaxed);
         let input =
             Decoder::new(board.input(Span::new(load(&row.input_offset), load(&row.input_len)))?);
-        row.progress.worker_pid.store(sys::pid(), Ordering::Relaxed);
+        set(&row.progress.worker_pid, sys::pid());
         Some(Self {
             board,
             row,
             record,
             log,
             task,
-            room: Span::new(load(&row.room_offset), load(&row.room_len)),
+            room: row.room(),
             n_items: row.n_items.load(Ordering::Relaxed),
             first_index: load(&row.first_index),
             next: row.progress.done.load(Ordering::Relaxed),

@@ -40,11 +40,8 @@ struct Faults<'board> {
 impl<'board> Faults<'board> {
     /// `None` where the row names no room on the board: no process of ours wrote it.
     fn of(board: &'board Board, row: &'board TaskRow) -> Option<Self> {
-        let room = Span::new(
-            row.room_offset.load(Ordering::Relaxed),
-            row.room_len.load(Ordering::Relaxed),
-        );
-        board.layout().arena().contains(room).then(|| Self {
+        let room = row.room();
+        board.layout().is_for_tasks(room).then(|| Self {
             board,
             row,
             room,

@@ -15,6 +15,7 @@
 )]
 
 mod chunk;
+mod claims;
 mod closure;
 mod fault;
 mod finish;
@@ -24,6 +25,7 @@ mod state;
 mod user_code;
 mod worker_index;
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 pub use chunk::Chunk;
@@ -35,6 +37,7 @@ pub(crate) use state::WorkerState;
 pub(crate) use user_code::catch_panic;
 pub use worker_index::worker_index;
 
+use claims::Claims;
 use growth::Growth;
 
 use crate::board::{AtomicU64, Board, Ordering, Phase, TaskId, WorkerIndex, WorkerRecord};
@@ -85,6 +88,29 @@ impl CallersBell {
     }
 }
 
+/// What a worker remembers from one task to the next.
+#[derive(Debug)]
+struct Shift<'board> {
+    claims: Claims<'board>,
+    bell: CallersBell,
+    /// Jobs that it may still do.
+    quota: u64,
+    /// When the last task ended, on the monotonic clock, if it has not waited since: the next one begins then.
+    ended_at: Option<u64>,
+}
+
+impl<'board> Shift<'board> {
+    fn new(birth: &Birth<'board>) -> Self {
+        let max_jobs = birth.terms.max_jobs;
+        Self {
+            claims: Claims::new(birth.board),
+            bell: CallersBell::default(),
+            quota: if max_jobs > 0 { max_jobs } else { u64::MAX },
+            ended_at: None,
+        }
+    }
+}
+
 /// What the process of a one-shot worker exits with where its job panicked, as a Rust program does.
 const EXIT_PANICKED: i32 = 101;
 
@@ -105,17 +131,12 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
     };
     record.set_phase(Phase::Ready);
     birth.board.begin_taking(birth.index);
-    let mut quota = if birth.terms.max_jobs > 0 {
-        birth.terms.max_jobs
-    } else {
-        u64::MAX
-    };
+    let mut shift = Shift::new(birth);
     let (mut exit_code, mut has_worked, mut is_spoilt) = (0, false, false);
     let mut last_phase = Phase::Leaving;
-    let mut bell = CallersBell::default();
     let mut growth = Growth::new(birth.terms.limits.memory_growth);
-    while quota > 0 && !is_spoilt && !growth.is_beyond_limit() {
-        let task = match wait_for_task(birth, record, has_worked, &mut bell) {
+    while shift.quota > 0 && !is_spoilt && !growth.is_beyond_limit() {
+        let task = match wait_for_task(birth, record, has_worked, &mut shift) {
             Next::Task(task) => task,
             Next::Leave(phase) => {
                 last_phase = phase;
@@ -123,7 +144,7 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
             }
         };
         has_worked = true;
-        let panicked = work(birth, record, task, &mut state, &mut quota, &mut bell);
+        let panicked = work(birth, record, task, &mut state, &mut shift);
         // Whoever panics with the state in its hands may leave it half-changed.
         is_spoilt = panicked && state.is_lent();
         growth.look();
@@ -136,7 +157,7 @@ pub(crate) fn run(birth: &Birth<'_>) -> ! {
             break;
         }
     }
-    bell.ring_if_owed(birth.board);
+    shift.bell.ring_if_owed(birth.board);
     // What it does before it ends may take long.
     birth.board.end_taking(birth.index);
     if !is_spoilt {
@@ -242,23 +263,25 @@ fn wait_for_task(
     birth: &Birth<'_>,
     record: &WorkerRecord,
     mut may_spin: bool,
-    bell: &mut CallersBell,
+    shift: &mut Shift<'_>,
 ) -> Next {
     let (board, index) = (birth.board, birth.index);
     // What there is to do: to leave, or a task. Both are rung for. To leave comes first: what is queued still when a pool
     // closes is not wanted any more, and when a post is closed it is for the workers at the others.
     let is_closed = || u32::from(index.0) >= board.header().n_open.load(Ordering::Acquire);
+    let claims = RefCell::new(&mut shift.claims);
     let look = |may_claim: bool| {
         if is_closed() {
             return Some(Next::Leave(Phase::Leaving));
         }
-        let claimed = may_claim.then(|| claim(board, record, index));
+        let claimed = may_claim.then(|| claims.borrow_mut().next(record, index));
         claimed.flatten().map(Next::Task)
     };
     if let Some(next) = look(board.needs(index)) {
         return next;
     }
-    bell.ring_if_owed(board);
+    shift.bell.ring_if_owed(board);
+    shift.ended_at = None;
     let idle_nanos = birth.terms.idle_nanos;
     let retires_at = (idle_nanos > 0).then(|| sys::monotonic_nanos().saturating_add(idle_nanos));
     loop {
@@ -293,32 +316,13 @@ fn wait_for_task(
     }
 }
 
-/// Takes the oldest task to be had of those that come first.
-fn claim(board: &Board, record: &WorkerRecord, index: WorkerIndex) -> Option<TaskId> {
-    if board.queues().all(|queue| queue.looks_empty()) {
-        return None;
-    }
-    let claim = |task: TaskId| {
-        record.set_current(Some(task));
-        board
-            .task(task.index)
-            .is_some_and(|row| row.state.try_claim(task.generation, index))
-    };
-    let claimed = board.queues().find_map(|queue| queue.take(claim));
-    if claimed.is_none() {
-        record.set_current(None);
-    }
-    claimed
-}
-
 /// Runs the items of a task that it holds; returns whether one panicked.
 fn work(
     birth: &Birth<'_>,
     record: &WorkerRecord,
     task: TaskId,
     state: &mut WorkerState,
-    quota: &mut u64,
-    bell: &mut CallersBell,
+    shift: &mut Shift<'_>,
 ) -> bool {
     let (board, index) = (birth.board, birth.index);
     let Some(row) = board.task(task.index) else {
@@ -326,15 +330,22 @@ fn work(
     };
     let rings = row.rings.load(Ordering::Relaxed) != 0;
     if rings {
-        bell.ring_if_owed(board);
+        shift.bell.ring_if_owed(board);
     }
-    let started = sys::monotonic_nanos();
-    let n_before = *quota;
+    let started = shift.ended_at.take().unwrap_or_else(sys::monotonic_nanos);
+    let n_before = shift.quota;
     state.take_back();
     let (mut n_panics, mut is_over) = (0, true);
-    let chunk = board
-        .worker_log(index)
-        .and_then(|log| Chunk::new(board, record, log, task, birth.terms.tag_of(task), *quota));
+    let chunk = board.worker_log(index).and_then(|log| {
+        Chunk::new(
+            board,
+            record,
+            log,
+            task,
+            birth.terms.tag_of(task),
+            shift.quota,
+        )
+    });
     if let Some(mut chunk) = chunk {
         let shim = shim_at(row.shim.load(Ordering::Relaxed) as i64);
         let run = |chunk: &mut Chunk<'_>, state: &mut WorkerState| match (birth.closure, shim) {
@@ -354,27 +365,26 @@ fn work(
             }
         }
         chunk.flush();
-        *quota = chunk.quota();
+        shift.quota = chunk.quota();
         n_panics = chunk.n_panics();
         is_over = chunk.is_over();
     }
-    let busy = sys::monotonic_nanos().saturating_sub(started);
+    let ended_at = sys::monotonic_nanos();
+    // To tell the callers may take longer than the next task.
+    shift.ended_at = (!rings).then_some(ended_at);
+    let busy = ended_at.saturating_sub(started);
     job_index::set(job_index::NONE);
     // Only whoever holds the task, and stands at this post, writes these.
     add(&row.progress.busy_nanos, busy);
     add(&record.busy_nanos, busy);
-    add(&record.jobs_done, n_before - *quota);
+    add(&record.jobs_done, n_before - shift.quota);
     // Otherwise the worker has done its number of jobs; the supervisor gives the rest to another.
     if is_over {
         row.state.finish(task.generation, index);
-        board
-            .header()
-            .finished
-            .0
-            .push(task.index, &row.progress.next_finished);
-        bell.owe();
+        board.push_finished(task.index);
+        shift.bell.owe();
         if rings {
-            bell.ring_if_owed(board);
+            shift.bell.ring_if_owed(board);
         }
         record.set_current(None);
     }

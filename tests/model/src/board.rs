@@ -16,7 +16,7 @@ mod room;
 mod task;
 
 pub(crate) use finished::Finished;
-pub(crate) use queue::{Line, Queue, QueueEnds};
+pub(crate) use queue::{Line, Queue, QueueEnds, Taker};
 pub(crate) use room::{Fault, FaultKind};
 pub(crate) use task::{State, StateWord, TaskId, TaskIndex, TaskRow, Try, WorkerIndex};
 
@@ -91,6 +91,7 @@ pub(crate) struct Board {
     header: Header,
     workers: Vec<WorkerRecord>,
     tasks: Vec<TaskRow>,
+    links: Vec<AtomicU32>,
     rooms: Vec<ModelRoom>,
     names: Vec<AtomicU64>,
     retry_names: Vec<AtomicU64>,
@@ -114,6 +115,7 @@ impl Board {
             header: Header::default(),
             workers: (0..n_workers).map(worker).collect(),
             tasks: (0..n_tasks).map(|_| TaskRow::default()).collect(),
+            links: (0..n_tasks).map(|_| AtomicU32::new(0)).collect(),
             rooms: (0..n_tasks).map(room).collect(),
             names: words((n_tasks + n_workers + 1).next_power_of_two()),
             retry_names: words((n_workers * 2 + 2).next_power_of_two()),
@@ -134,6 +136,16 @@ impl Board {
 
     pub(crate) fn tasks(&self) -> &[TaskRow] {
         &self.tasks
+    }
+
+    pub(crate) fn link(&self, index: TaskIndex) -> Option<&AtomicU32> {
+        self.links.get(index.0 as usize)
+    }
+
+    pub(crate) fn push_finished(&self, index: TaskIndex) {
+        if let Some(link) = self.link(index) {
+            self.header.finished.0.push(index, link);
+        }
     }
 
     pub(crate) fn room(&self, index: TaskIndex) -> &ModelRoom {

@@ -32,6 +32,9 @@ mod kernel;
 mod program;
 mod worker;
 
+#[path = "../../../runtime/src/prefetch.rs"]
+mod prefetch;
+
 /// What the crate's own code asks of the kernel's face.
 mod sys {
     pub(crate) use crate::kernel::identity::{identity, is_alive, pid};

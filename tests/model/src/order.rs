@@ -8,7 +8,7 @@ use crate::atomic::{check, check_deaths};
 use crate::board::{Board, WorkerIndex};
 use crate::program::{NewTask, Program, Verdict};
 use crate::supervisor::bury_killed;
-use crate::worker::{End, Fate, claim, work};
+use crate::worker::{Claims, End, Fate, work};
 
 fn new(tag: u32) -> NewTask {
     NewTask {
@@ -20,7 +20,11 @@ fn new(tag: u32) -> NewTask {
 
 /// Takes one task, if there is one, and gives its tag.
 fn serve(board: &Board, index: WorkerIndex) -> bool {
-    let Some(task) = claim(board, index) else {
+    serve_next(board, &mut Claims::new(board), index)
+}
+
+fn serve_next(board: &Board, claims: &mut Claims<'_>, index: WorkerIndex) -> bool {
+    let Some(task) = claims.next(index) else {
         return false;
     };
     let tag = board
@@ -69,6 +73,30 @@ fn two_workers_take_each_task_once_while_the_program_appends() {
         for (tag, verdicts) in program.delivered {
             assert_eq!(verdicts, [Verdict::Result(tag)]);
         }
+    });
+}
+
+/// It knows of an older tail, while the other one passes names that it has seen and rows get new tenants.
+#[test]
+fn a_worker_that_remembers_the_tail_takes_each_task_once() {
+    check(Some(2), || {
+        let board = Arc::new(Board::new(3, 2, 1));
+        let mut program = Program::new(2);
+        program.publish(&board, new(1));
+        program.publish(&board, new(2));
+        let one = spawn(&board, |board| {
+            let mut claims = Claims::new(board);
+            for _ in 0..2 {
+                serve_next(board, &mut claims, WorkerIndex(1));
+            }
+        });
+        let other = spawn(&board, |board| serve(board, WorkerIndex(2)));
+        program.drain(&board);
+        let third = program.publish(&board, new(3));
+        join(one);
+        join(other);
+        let n_tasks = if third.is_some() { 3 } else { 2 };
+        end(&board, program, &[1, 2, 3][..n_tasks]);
     });
 }
 

@@ -115,7 +115,7 @@ impl Program {
     pub(crate) fn drain(&mut self, board: &Board) {
         let header = board.header();
         let n_rows = self.rows.len() as u32;
-        let link = |index| board.task(index).map(|row| &row.progress.next_finished);
+        let link = |index| board.link(index);
         let whole = header
             .finished
             .0

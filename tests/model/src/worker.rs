@@ -2,27 +2,45 @@
 
 use crate::atomic::fence;
 use crate::board::{
-    Board, Fault, FaultKind, Ordering, TaskId, TaskIndex, TaskRow, Try, WorkerIndex,
+    Board, Fault, FaultKind, Ordering, Queue, Taker, TaskId, TaskIndex, TaskRow, Try, WorkerIndex,
 };
 
-/// `claim` of `worker/mod.rs`.
+/// `Claims` of `worker/claims.rs`.
+pub(crate) struct Claims<'board> {
+    board: &'board Board,
+    takers: [Taker<'board>; 2],
+}
+
+impl<'board> Claims<'board> {
+    pub(crate) fn new(board: &'board Board) -> Self {
+        Self {
+            board,
+            takers: [board.retries(), board.queue()].map(Queue::taker),
+        }
+    }
+
+    pub(crate) fn next(&mut self, index: WorkerIndex) -> Option<TaskId> {
+        let (board, record) = (self.board, self.board.worker(index)?);
+        let mut has_named = false;
+        let mut claim = |task: TaskId| {
+            record.set_current(Some(task));
+            has_named = true;
+            board
+                .task(task.index)
+                .is_some_and(|row| row.state.try_claim(task.generation, index))
+        };
+        let mut takers = self.takers.iter_mut();
+        let claimed = takers.find_map(|taker| taker.take(&mut claim));
+        if claimed.is_none() && has_named {
+            record.set_current(None);
+        }
+        claimed
+    }
+}
+
+/// Of a worker that remembers nothing of the queues.
 pub(crate) fn claim(board: &Board, index: WorkerIndex) -> Option<TaskId> {
-    let record = board.worker(index)?;
-    let (retries, queue) = (board.retries(), board.queue());
-    if retries.looks_empty() && queue.looks_empty() {
-        return None;
-    }
-    let claim = |task: TaskId| {
-        record.set_current(Some(task));
-        board
-            .task(task.index)
-            .is_some_and(|row| row.state.try_claim(task.generation, index))
-    };
-    let claimed = retries.take(claim).or_else(|| queue.take(claim));
-    if claimed.is_none() {
-        record.set_current(None);
-    }
-    claimed
+    Claims::new(board).next(index)
 }
 
 /// How an item ends.
@@ -128,11 +146,7 @@ pub(crate) fn finish(board: &Board, index: WorkerIndex, task: TaskId) {
         return;
     };
     row.state.finish(task.generation, index);
-    board
-        .header()
-        .finished
-        .0
-        .push(task.index, &row.progress.next_finished);
+    board.push_finished(task.index);
     if let Some(record) = board.worker(index) {
         record.set_current(None);
     }

@@ -105,15 +105,17 @@ fn write_over_own_row() {
     let board = mappings.iter().find(|mapping| mapping.len() > 1 << 30);
     let board = board.expect("a board with its regions");
     let tables = board.start..board.start + (64 << 20);
-    // A job, a place for its input, a room, one item; claimed by the first worker in the first generation.
+    // A place for its input, a room, a job, one item; claimed by the first worker in the first generation.
     let word = |row: usize, place: usize| read(row + place * 8);
     let is_own = |&row: &usize| {
-        [0, 1, 2, 4, 5].iter().all(|&place| word(row, place) != 0)
-            && word(row, 7) as u32 == 1
+        [9, 11, 12, 24, 25]
+            .iter()
+            .all(|&place| word(row, place) != 0)
+            && word(row, 13) as u32 == 1
             && word(row, 8) == 2
     };
     let row = tables.step_by(LINE).find(is_own).expect("its row");
-    write(row + 7 * 8, word(row, 7) + 999);
+    write(row + 13 * 8, word(row, 13) + 999);
     loop {
         std::thread::park();
     }

@@ -65,7 +65,7 @@ fn as_many_as_there_are_cores_are_rung_for_and_each_that_finds_a_task_rings_for_
     assert_eq!(n_rung_for(), most);
     // The first of them wakes up and takes a task.
     let woken = WorkerIndex(0);
-    let take = |_| board.queue(Priority::Normal).take(|_| true);
+    let take = |_| board.queue(Priority::Normal).taker().take(|_| true);
     assert!(board.sleep_worker(woken, Duration::ZERO, take).is_some());
     assert_eq!(n_rung_for(), most, "another one in its place");
     assert!(!board.is_asleep(WorkerIndex(most as u16)));
@@ -136,7 +136,7 @@ fn who_finds_by_itself_what_was_left_to_others_counts_on_them_no_more() {
     let take_at_second_look = |_| {
         n_looks.set(n_looks.get() + 1);
         (n_looks.get() == 2)
-            .then(|| board.queue(Priority::Normal).take(|_| true))
+            .then(|| board.queue(Priority::Normal).taker().take(|_| true))
             .flatten()
     };
     let found = board.sleep_worker(WorkerIndex(0), Duration::ZERO, take_at_second_look);

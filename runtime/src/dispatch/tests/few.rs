@@ -5,7 +5,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use crate::board::{Board, Layout, Ordering, Priority, TaskId, WorkerIndex};
-use crate::dispatch::desk::{Desk, Mailbox, Tenant};
+use crate::dispatch::desk::{Desk, Tenant};
+use crate::dispatch::mailbox::Mailbox;
 use crate::dispatch::outcome::Remembered;
 use crate::sys;
 
@@ -18,7 +19,7 @@ fn sleep_until_claimed(board: &Board, worker: WorkerIndex, claimed: &Sender<Task
         let row = board.task(task.index).expect("on the board");
         row.state.try_claim(task.generation, worker)
     };
-    let look = |_: bool| board.queue(Priority::Normal).take(claim);
+    let look = |_: bool| board.queue(Priority::Normal).taker().take(claim);
     let task = board.sleep_worker(worker, LONG, look);
     claimed.send(task.expect("one for each")).expect("heard");
 }
@@ -32,7 +33,7 @@ fn publish(board: &Board, desk: &mut Desk, most_awake: Option<u32>) -> TaskId {
         tags: 1,
     };
     let mailbox = Arc::<Mailbox>::default();
-    let tenant = Tenant::new(span, remembered, Vec::new(), &mailbox, 0);
+    let tenant = Tenant::new(span, remembered, Vec::new(), desk.enter(&mailbox), 0);
     let task = desk.seat(board, index, tenant.with_most_awake(most_awake));
     board.wake_worker();
     task

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Ahead, Chunk, Map, Source};
+use super::{Ahead, Chunk, Map, Pace, Source};
 use crate::codec::{CodecError, Encoder, Passengers};
 use crate::dispatch::{Failure, NewTask, Refused, Verdicts};
 use crate::error::{Error, JobError};
@@ -19,46 +19,50 @@ impl<J: Job<Item>, Item> Map<'_, J, Item> {
     ) -> Result<(), Error> {
         // It may have been resized.
         self.chunking.n_workers = self.pool.workers();
-        while self.wants_more() && !items.ended {
-            self.send_next(items)?;
+        let pace = self.chunking.pace();
+        while self.wants_more(&pace) && !items.ended {
+            self.send_next(items, &pace)?;
         }
         Ok(())
     }
 
-    pub(super) fn wants_more(&self) -> bool {
+    pub(super) fn wants_more(&self, pace: &Pace) -> bool {
         let is_wanted = !self.has_failed && self.time_left() != Some(Duration::ZERO);
-        is_wanted && self.n_on_board < self.chunking.window() && self.room() > 0
+        is_wanted && self.n_on_board < pace.window && self.room(pace) > 0
     }
 
     /// How many items may be sent before further ones are taken.
-    fn room(&self) -> usize {
+    fn room(&self, pace: &Pace) -> usize {
+        let n_chunks_ahead = self.chunks.len() - self.vacant.len();
         match self.most_ahead {
             Ahead::Unlimited => usize::MAX,
-            Ahead::Chunks if self.chunks.len() - self.vacant.len() < 2 * self.chunking.window() => {
-                usize::MAX
-            }
+            Ahead::Chunks if n_chunks_ahead < 2 * pace.window => usize::MAX,
             Ahead::Chunks => 0,
             Ahead::Items(most) => most.saturating_sub(self.n_ahead()),
         }
     }
 
     /// Items for the next task.
-    fn next_len<I: Iterator<Item = Item>>(&self, items: &Source<I>) -> usize {
+    fn next_len<I: Iterator<Item = Item>>(&self, items: &Source<I>, pace: &Pace) -> usize {
         let len = self.chunking.next_len(items.remaining(), size_of::<Item>());
         match self.most_ahead {
             // A share for each worker.
-            Ahead::Items(most) => len.min((most / self.chunking.window()).max(1)),
+            Ahead::Items(most) => len.min((most / pace.window).max(1)),
             Ahead::Unlimited | Ahead::Chunks => len,
         }
-        .min(self.room())
+        .min(self.room(pace))
     }
 
     /// Pulls items from the caller's iterator and puts them on the board, in one task where they fit one.
-    fn send_next<I: Iterator<Item = Item>>(&mut self, items: &mut Source<I>) -> Result<(), Error> {
+    fn send_next<I: Iterator<Item = Item>>(
+        &mut self,
+        items: &mut Source<I>,
+        pace: &Pace,
+    ) -> Result<(), Error> {
         let mut pulled = std::mem::take(&mut self.pulled);
-        items.pull(self.next_len(items), &mut pulled);
+        items.pull(self.next_len(items, pace), &mut pulled);
         while !pulled.is_empty() && !self.has_failed {
-            let (n_sent, passengers) = self.send(&pulled)?;
+            let (n_sent, passengers) = self.send(&pulled, pace)?;
             // At once: the next task may have to wait for this one, and this one for what its items let go of.
             see_off(passengers, pulled.drain(..n_sent));
         }
@@ -69,7 +73,7 @@ impl<J: Job<Item>, Item> Map<'_, J, Item> {
 
     /// Encodes items from the front of `items` and puts them on the board; returns how many, and what travels beside
     /// them.
-    fn send(&mut self, items: &[Item]) -> Result<(usize, Passengers), Error> {
+    fn send(&mut self, items: &[Item], pace: &Pace) -> Result<(usize, Passengers), Error> {
         let mut encoder = Encoder::with_buffer(std::mem::take(&mut self.buffer));
         let (mut n_items, refused) = self.encode(items, &mut encoder);
         if n_items > 0 {
@@ -77,10 +81,10 @@ impl<J: Job<Item>, Item> Map<'_, J, Item> {
             let number = self.n_taken + place as u64;
             let task = NewTask {
                 heap_len: self.chunking.heap_len(n_items),
-                flush_each: self.chunking.flush_each(),
-                most_awake: self.chunking.most_awake(),
+                flush_each: pace.flush_each,
+                most_awake: pace.most_awake,
                 ends_at_fault: self.ends_at_failure,
-                rings: self.chunking.rings(number),
+                rings: pace.rings(number),
                 tag: number,
                 first_index: Some(self.n_items_sent),
                 ..self
@@ -104,7 +108,7 @@ impl<J: Job<Item>, Item> Map<'_, J, Item> {
                     self.n_on_board += 1;
                 }
                 Err(Refused::TooLarge { .. }) if n_items > 1 => {
-                    return self.send(&items[..n_items / 2]);
+                    return self.send(&items[..n_items / 2], pace);
                 }
                 // The deadline has passed while it waited for room.
                 Err(Refused::Full) => {

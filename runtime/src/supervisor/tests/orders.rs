@@ -54,7 +54,7 @@ impl Scene {
         let room = Span::new(LAYOUT.arena().offset, Room::len(N_ITEMS, Some(8), 0));
         let row = board.task(TASK.index).unwrap();
         row.n_items.store(N_ITEMS, Ordering::Relaxed);
-        row.room_offset.store(room.offset, Ordering::Relaxed);
+        row.input_offset.store(room.offset, Ordering::Relaxed);
         row.room_len.store(room.len, Ordering::Relaxed);
         row.retries.store(retries, Ordering::Relaxed);
         row.state.publish(TASK.generation);
@@ -195,9 +195,9 @@ fn the_first_event_is_the_verdict_in_every_order() {
             assert_eq!(scene.burial, Some(burial), "{name}");
             assert_eq!(scene.row().state.read(0), Some(state), "{name}");
             // What is left is to be had once, by another worker.
-            let next = scene.board.retries().take(|_| true);
+            let next = scene.board.retries().taker().take(|_| true);
             assert_eq!(next, (!is_stopped).then_some(TASK), "{name}");
-            assert_eq!(scene.board.retries().take(|_| true), None, "{name}");
+            assert_eq!(scene.board.retries().taker().take(|_| true), None, "{name}");
         }
     }
 }

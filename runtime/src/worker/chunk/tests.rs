@@ -21,11 +21,9 @@ fn board_with_a_task(n_items: u32, input: &[u8]) -> Board {
     assert!(board.write(arena.offset, input));
     row.input_offset.store(arena.offset, Ordering::Relaxed);
     row.input_len.store(len, Ordering::Relaxed);
-    let before_room = len.next_multiple_of(64);
-    row.room_offset
-        .store(arena.offset + before_room, Ordering::Relaxed);
+    let room_offset = row.room().offset;
     row.room_len
-        .store(arena.len - before_room, Ordering::Relaxed);
+        .store(arena.offset + arena.len - room_offset, Ordering::Relaxed);
     row.n_items.store(n_items, Ordering::Relaxed);
     board
 }
