@@ -26,6 +26,8 @@ pub(super) fn speed_up() -> f64 {
     2.0 * alone / pair
 }
 
+/// A call, so that one thread and two run the same instructions: copies of the loop at other addresses may take a tenth longer.
+#[inline(never)]
 fn spin_arithmetic() {
     let sum = (0..8_000_000_u64).fold(0_u64, |sum, i| {
         let i = black_box(i);

@@ -9,6 +9,8 @@
 //! - By a rule of thumb, which looks and does not lock, so many that a core is left for somebody who has work: of the
 //!   workers all cores but one at the most ([`Board::spin_worker`]), and a caller only while the workers with a task leave it a core
 //!   ([`crate::dispatch`]). On a single core nobody spins.
+//! - It gives way every [`STINT`]. The kernel likes to run a sleeper on the core of who woke it: that one has more tasks to hand
+//!   over, and would have to wait until the spinner lies down, each time it wakes somebody.
 //!
 //! No wake-up is lost. Whoever has work for others publishes it, passes a sequentially consistent fence, and looks at
 //! the bits; a worker sets or clears its bits, passes such a fence, and looks for work. So one of them sees the other:
@@ -43,6 +45,9 @@ use crate::sys::{self, futex};
 
 /// How long one spins: longer than a sleeper takes to wake, so that a short pause between two jobs is not a long one.
 const SPIN: Duration = Duration::from_micros(50);
+
+/// How long one spins before whoever else wants the core has it: longer than who is awake takes to answer.
+const STINT: Duration = Duration::from_micros(5);
 
 /// Linux has no more threads than this.
 const MOST_CALLERS: u32 = 1 << 22;
@@ -461,7 +466,8 @@ impl Drop for Turn<'_> {
 
 /// Looks again and again, for [`SPIN`].
 pub(crate) fn spin<T>(look: impl Fn() -> Option<T>) -> Option<T> {
-    let end = sys::monotonic_nanos() + SPIN.as_nanos() as u64;
+    let after = |pause: Duration| sys::monotonic_nanos() + pause.as_nanos() as u64;
+    let (end, mut gives_way_at) = (after(SPIN), after(STINT));
     loop {
         for _ in 0..LOOKS {
             if let Some(found) = look() {
@@ -469,8 +475,14 @@ pub(crate) fn spin<T>(look: impl Fn() -> Option<T>) -> Option<T> {
             }
             std::hint::spin_loop();
         }
-        if sys::monotonic_nanos() >= end {
+        let now = sys::monotonic_nanos();
+        if now >= end {
             return None;
+        }
+        if now >= gives_way_at {
+            // Whoever had the core may have made what is looked for: there is another look before the end.
+            std::thread::yield_now();
+            gives_way_at = after(STINT);
         }
     }
 }

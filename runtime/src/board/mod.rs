@@ -23,7 +23,7 @@
 //!
 //! The mapping is alive as long as the `Board`, is never moved and never shrinks (it is sealed). Every typed
 //! reference into it is to atomics only, for which any bit pattern is valid and concurrent writes by other
-//! processes are no data race. Bytes are copied in and out by raw pointers; a byte slice over shared memory
+//! processes are no data race. Bytes are copied in and out by raw pointers, here and in [`cells`]; a byte slice over shared memory
 //! is handed out in one place only, to a worker for its task's input.
 #![expect(
     unsafe_code,
@@ -32,6 +32,7 @@
 
 mod atomic;
 mod bells;
+mod cells;
 mod dormant;
 mod finished;
 mod layout;

@@ -23,7 +23,7 @@ pub(crate) struct LogEnds {
 }
 
 /// A log and the board it lies on.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Log<'board> {
     pub(crate) board: &'board Board,
     pub(crate) ends: &'board LogEnds,

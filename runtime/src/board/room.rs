@@ -17,8 +17,8 @@ use super::{Span, round_up};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
     span: Span,
-    n_items: u32,
-    cell_len: u64,
+    pub(super) n_items: u32,
+    pub(super) cell_len: u64,
 }
 
 const FAULT_LEN: u64 = 32;

@@ -225,8 +225,12 @@ impl TaskRow {
     #[inline]
     pub(crate) fn is_stopped(&self) -> bool {
         let has_failed = self.progress.n_faults.load(Ordering::Relaxed) != 0;
-        self.progress.stop.load(Ordering::Relaxed) != 0
-            || has_failed && self.ends_at_fault.load(Ordering::Relaxed) != 0
+        self.progress.stop.load(Ordering::Relaxed) != 0 || has_failed && self.ends_at_fault()
+    }
+
+    #[cold]
+    fn ends_at_fault(&self) -> bool {
+        self.ends_at_fault.load(Ordering::Relaxed) != 0
     }
 }
 

@@ -145,3 +145,30 @@ fn a_room_lies_behind_its_input_whatever_the_row_says() {
         assert_eq!(row.room(), Span::new(room, 7));
     }
 }
+
+#[test]
+fn cells_take_results_of_their_size_in_their_place_and_no_others() {
+    let board = small_board();
+    let arena = board.layout().arena();
+    let room = Room::new(arena, 3, Some(2));
+    let cells = board.cells(&room);
+    assert!(cells.write(0, b"ab") && cells.write(2, b"ef"));
+    assert!(!cells.write(3, b"gh"), "there are three");
+    assert!(!cells.write(1, b"c") && !cells.write(1, b"cde"));
+    let mut copy = Vec::new();
+    assert!(board.read_into(Span::new(arena.offset, 8), &mut copy));
+    assert_eq!(copy, b"ab\0\0ef\0\0");
+    let end = board.mapping.len() as u64;
+    for offset in [end - 5, end, u64::MAX - 1] {
+        let room = Room::new(Span::new(offset, 6), 3, Some(2));
+        assert!(!board.cells(&room).write(0, b"ab"), "{offset}");
+    }
+}
+
+#[test]
+fn cells_without_bytes_take_results_without_bytes() {
+    let board = small_board();
+    let room = Room::new(board.layout().arena(), 3, Some(0));
+    let cells = board.cells(&room);
+    assert!(cells.write(2, b"") && !cells.write(3, b"") && !cells.write(0, b"x"));
+}

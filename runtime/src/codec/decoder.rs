@@ -12,9 +12,9 @@ use super::{
 /// Reads values from a stream, or from one item of it. After an error its position is unspecified but valid.
 #[derive(Clone, Debug)]
 pub struct Decoder<'b> {
-    /// The stream up to where this decoder must stop, from its very start: alignment is counted from there.
-    bytes: &'b [u8],
-    /// At most `bytes.len()`.
+    /// What is left of it.
+    rest: &'b [u8],
+    /// Of `rest` in the whole stream: alignment is counted from the stream's very start.
     position: usize,
 }
 
@@ -22,7 +22,10 @@ impl<'b> Decoder<'b> {
     /// A decoder at the start of the stream `bytes`.
     #[inline]
     pub fn new(bytes: &'b [u8]) -> Self {
-        Self { bytes, position: 0 }
+        Self {
+            rest: bytes,
+            position: 0,
+        }
     }
 
     /// The number of bytes of the stream before the next value.
@@ -31,16 +34,10 @@ impl<'b> Decoder<'b> {
         self.position
     }
 
-    /// Goes back to a position that it had before.
-    pub(crate) fn rewind(&mut self, position: usize) {
-        debug_assert!(position <= self.position, "only back");
-        self.position = position;
-    }
-
     /// Whether no byte is left.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.position == self.bytes.len()
+        self.rest.is_empty()
     }
 
     /// To be called after the last value.
@@ -56,7 +53,7 @@ impl<'b> Decoder<'b> {
         Err(CodecError::new(format!(
             "{} bytes are left over after the last value: the data is damaged, or a type is not written as it is \
              read (`skip_serializing`, `skip_deserializing`, or hand-written serde code)",
-            self.bytes.len() - self.position
+            self.rest.len()
         )))
     }
 
@@ -77,9 +74,8 @@ impl<'b> Decoder<'b> {
         {
             return list.map_err(not_utf8);
         }
-        let bytes = &self.bytes[self.position..];
-        let (value, rest) = beside::reading(|| bounded::read(bytes))?;
-        self.position = self.bytes.len() - rest.len();
+        let (value, rest) = beside::reading(|| bounded::read(self.rest))?;
+        self.take(self.rest.len() - rest.len())?;
         Ok(value)
     }
 
@@ -104,12 +100,9 @@ impl<'b> Decoder<'b> {
             Some(size) => size as u64,
             None => self.frame()?,
         };
-        let begin = self.position;
-        self.take_long(size)?;
-        Ok(Decoder {
-            bytes: &self.bytes[..self.position],
-            position: begin,
-        })
+        let position = self.position;
+        let rest = self.take_long(size)?;
+        Ok(Decoder { rest, position })
     }
 
     /// The length in front of an item.
@@ -178,10 +171,10 @@ impl<'b> Decoder<'b> {
 
     #[inline]
     fn take(&mut self, size: usize) -> Result<&'b [u8], CodecError> {
-        let rest = &self.bytes[self.position..];
-        let Some(taken) = rest.get(..size) else {
-            return Err(CodecError::too_short(size as u64, rest.len()));
+        let Some((taken, rest)) = self.rest.split_at_checked(size) else {
+            return Err(CodecError::too_short(size as u64, self.rest.len()));
         };
+        self.rest = rest;
         self.position += size;
         Ok(taken)
     }
@@ -191,10 +184,7 @@ impl<'b> Decoder<'b> {
     fn take_long(&mut self, size: u64) -> Result<&'b [u8], CodecError> {
         match usize::try_from(size) {
             Ok(size) => self.take(size),
-            Err(_) => Err(CodecError::too_short(
-                size,
-                self.bytes.len() - self.position,
-            )),
+            Err(_) => Err(CodecError::too_short(size, self.rest.len())),
         }
     }
 }

@@ -95,10 +95,14 @@ pub fn fixed_size<T: ?Sized>() -> Option<usize> {
     }
 }
 
-/// The bytes that a number is encoded as.
+/// The bytes that a value is encoded as, where there are as many of every `T`.
 #[inline]
-pub(crate) fn number_bytes<T>(value: &T) -> Option<&[u8]> {
-    plain::number_bytes(std::slice::from_ref(value))
+pub(crate) fn fixed_bytes<T>(value: &T) -> Option<&[u8]> {
+    if plain::is_unit::<T>() {
+        Some(&[])
+    } else {
+        plain::number_bytes(std::slice::from_ref(value))
+    }
 }
 
 /// Whether `bytes` are just so many numbers, one behind the other, and `T` is a number.

@@ -1,46 +1,38 @@
 //! The worker's view of one task: the items it still has to do, and where their verdicts go.
 //!
-//! The shim of a job is the loop here, [`Chunk::run`], made for that job; see [`crate::job`]. Each item is counted as begun before its
-//! arguments are read and as done when its verdict lies in the task's room, so that a death at any
-//! instruction leaves the supervisor an exact account.
+//! The shim of a job is the loop here, [`Chunk::run`], made for that job; see [`crate::job`]. What is said of each item on the
+//! board, and when, is [`account`]'s.
+
+mod account;
 
 use std::fmt;
-use std::time::Duration;
+use std::ops::Range;
 
-use super::fault::write_fault;
-use super::job_index;
+use account::Account;
+
 use crate::argument::ByValue;
-use crate::board::{
-    AtomicU64, Board, Fault, FaultKind, Log, Ordering, Room, Span, TaskId, TaskRow, Try,
-    WorkerRecord, fence, set,
-};
-use crate::codec::{CodecError, Decoder, Encoder, Passengers, fixed_size, number_bytes};
+use crate::board::{AtomicU64, Board, FaultKind, Log, Ordering, Room, Span, TaskId, WorkerRecord};
+use crate::codec::{CodecError, Decoder, Encoder, Passengers, fixed_bytes, fixed_size};
 use crate::sys::{self, PanicReport};
+
+const NO_ROOM: &str = "the task's room is not on the board";
 
 /// The items of a task from the first one without a verdict.
 pub struct Chunk<'board> {
-    board: &'board Board,
-    row: &'board TaskRow,
-    record: &'board WorkerRecord,
-    log: Log<'board>,
-    task: TaskId,
+    account: Account<'board>,
     room: Span,
-    n_items: u32,
-    /// Of the whole map, of the task's first item.
-    first_index: u64,
-    next: u32,
-    rest: Decoder<'board>,
-    /// Where in the input the present item begins, for a second try.
-    item: usize,
-    positioned: bool,
-    guarded: bool,
-    flush_each: bool,
-    /// Items this worker may still begin.
+    /// The input without that of the first items, which have their verdict; and how many these are.
+    input: Decoder<'board>,
+    n_skipped: usize,
+    /// The item that this worker began with.
+    first: usize,
+    /// Tries at items that have been tried before, by this worker.
+    n_repeated: u64,
+    /// Items and tries that this worker may begin.
     quota: u64,
-    /// Items it might have begun, had it not been told to begin no more.
-    forgone: u64,
-    buffer: Vec<u8>,
+    begins_no_more: bool,
     n_panics: u32,
+    buffer: Vec<u8>,
     /// Under which shared memory that results name is kept.
     tag: u64,
     /// What travels beside the last result.
@@ -57,30 +49,22 @@ impl<'board> Chunk<'board> {
         tag: u64,
         quota: u64,
     ) -> Option<Self> {
-        let row = board.task(task.index)?;
+        let account = Account::new(board, record, log, task)?;
         let load = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        let row = account.row;
         let input =
             Decoder::new(board.input(Span::new(load(&row.input_offset), load(&row.input_len)))?);
-        set(&row.progress.worker_pid, sys::pid());
         Some(Self {
-            board,
-            row,
-            record,
-            log,
-            task,
+            account,
             room: row.room(),
-            n_items: row.n_items.load(Ordering::Relaxed),
-            first_index: load(&row.first_index),
-            next: row.progress.done.load(Ordering::Relaxed),
-            rest: input,
-            item: 0,
-            positioned: false,
-            guarded: row.guarded.load(Ordering::Relaxed) != 0,
-            flush_each: row.flush_each.load(Ordering::Relaxed) != 0,
+            input,
+            n_skipped: 0,
+            first: account.done(),
+            n_repeated: 0,
             quota,
-            forgone: 0,
-            buffer: Vec::new(),
+            begins_no_more: false,
             n_panics: 0,
+            buffer: Vec::new(),
             tag,
             passengers: Vec::new(),
         })
@@ -88,7 +72,7 @@ impl<'board> Chunk<'board> {
 
     /// Whether the task is for the job with this hash: an address is never an identity.
     pub(crate) fn is_for(&self, job: u64) -> bool {
-        self.row.job.load(Ordering::Relaxed) == job
+        self.account.row.job.load(Ordering::Relaxed) == job
     }
 
     /// Runs the items by `call`, from the first one without a verdict to the end, or until the worker is to stop.
@@ -101,76 +85,61 @@ impl<'board> Chunk<'board> {
         fixed_input: Option<usize>,
         mut call: impl FnMut(&mut Decoder<'board>) -> Result<R, CodecError>,
     ) {
-        let room = Room::new(self.room, self.n_items, fixed_size::<R>());
-        self.position(fixed_input);
-        while self.begin() {
-            let item = self.rest.next_item(fixed_input);
-            match item.and_then(|mut item| call(&mut item)) {
-                Ok(result) => {
-                    self.put(&result, &room);
-                    drop(result);
-                    self.see_off();
-                }
-                Err(error) => self.put_error(&error),
+        let account = self.account;
+        let room = Room::new(self.room, account.n_items, fixed_size::<R>());
+        let cells = account.board.cells(&room);
+        let mut input = self.input_left(fixed_input).clone();
+        for item in self.items_left() {
+            if !account.begin(item) {
+                break;
+            }
+            let arguments = input.next_item(fixed_input);
+            match arguments.and_then(|mut arguments| call(&mut arguments)) {
+                Ok(result) => match fixed_bytes(&result) {
+                    Some(bytes) if cells.write(item, bytes) => account.count(item),
+                    Some(_) => account.fault(item, FaultKind::Codec, NO_ROOM.as_bytes()),
+                    None => self.put(item, result, &room),
+                },
+                Err(error) => self.put_error(item, &error),
             }
         }
     }
 
     /// Refuses every item: what should run them is not there.
     pub(crate) fn refuse(&mut self, error: &CodecError) {
-        while self.begin() {
-            self.put_error(error);
-        }
-    }
-
-    /// Moves past the items that had their verdict when this worker took the task.
-    fn position(&mut self, fixed_input: Option<usize>) {
-        if !self.positioned {
-            self.positioned = true;
-            if self
-                .rest
-                .skip_items(fixed_input, self.next as usize)
-                .is_err()
-            {
-                self.rest = Decoder::new(&[]);
+        for item in self.items_left() {
+            if !self.account.begin(item) {
+                break;
             }
+            self.put_error(item, error);
         }
     }
 
-    /// Begins the next item; false when the worker is to stop here.
-    #[inline]
-    fn begin(&mut self) -> bool {
-        let is_over = self.next >= self.n_items || self.quota == 0;
-        if is_over || self.row.is_stopped() {
-            return false;
-        }
-        if self.guarded && !self.raise_guard() {
-            return false;
-        }
-        self.quota -= 1;
-        job_index::set(self.first_index.saturating_add(u64::from(self.next)));
-        // Release, like every store of the progress: the supervisor of a dead worker reads it.
-        let started = &self.row.progress.started;
-        started.store(self.next + 1, Ordering::Release);
-        self.item = self.rest.position();
-        true
+    /// The items that this worker may still begin.
+    fn items_left(&self) -> Range<usize> {
+        let next = self.account.done();
+        let n_left = usize::try_from(self.quota_left()).unwrap_or(usize::MAX);
+        next..next
+            .saturating_add(n_left)
+            .min(self.account.n_items as usize)
     }
 
-    /// The present item has a result.
-    #[inline]
-    fn put<R: ByValue>(&mut self, result: &R, room: &Room) {
-        match number_bytes(result) {
-            Some(number) if self.board.write(room.cell(self.next).offset, number) => self.count(),
-            _ => self.encode_and_put(result, room),
+    /// Their input.
+    fn input_left(&mut self, fixed_input: Option<usize>) -> &Decoder<'board> {
+        let next = self.account.done();
+        let n_over = next.saturating_sub(self.n_skipped);
+        if self.input.skip_items(fixed_input, n_over).is_err() {
+            self.input = Decoder::new(&[]);
         }
+        self.n_skipped = next;
+        &self.input
     }
 
     #[inline(never)]
-    fn encode_and_put<R: ByValue>(&mut self, result: &R, room: &Room) {
+    fn put<R: ByValue>(&mut self, item: usize, result: R, room: &Room) {
         let mut encoder = Encoder::with_buffer(std::mem::take(&mut self.buffer)).giving(self.tag);
-        let stored = match R::encode(result, &mut encoder) {
-            Ok(()) if fixed_size::<R>().is_some() => self.fill(room.cell(self.next), &encoder),
-            Ok(()) => self.store(room, &encoder),
+        let stored = match R::encode(&result, &mut encoder) {
+            Ok(()) => self.store(room.cell(item as u32), room, &encoder),
             Err(error) => Err(error.to_string()),
         };
         if stored.is_err() {
@@ -178,46 +147,48 @@ impl<'board> Chunk<'board> {
         }
         self.passengers = encoder.take_passengers();
         if !self.passengers.is_empty() {
-            self.row.progress.gives.store(1, Ordering::Relaxed);
+            self.account.row.progress.gives.store(1, Ordering::Relaxed);
         }
         self.buffer = encoder.into_buffer();
         match stored {
-            Ok(()) => self.count(),
-            Err(message) => self.fault(FaultKind::Codec, message.as_bytes()),
+            Ok(()) => self.account.count(item),
+            Err(message) => self
+                .account
+                .fault(item, FaultKind::Codec, message.as_bytes()),
         }
+        drop(result);
+        self.see_off();
     }
 
     /// The last result has been dropped: what travels beside it may go.
-    #[inline]
     fn see_off(&mut self) {
         while let Some(passenger) = self.passengers.pop() {
             passenger.depart();
         }
     }
 
-    /// The present item's arguments or result did not pass the codec.
+    /// The item's arguments or result did not pass the codec.
     #[cold]
-    fn put_error(&mut self, error: &CodecError) {
-        self.fault(FaultKind::Codec, error.to_string().as_bytes());
+    fn put_error(&self, item: usize, error: &CodecError) {
+        self.account
+            .fault(item, FaultKind::Codec, error.to_string().as_bytes());
     }
 
     /// The present item panicked: it is tried again if it may be, else the panic is its verdict.
     pub(super) fn put_panic(&mut self, report: &PanicReport) {
         self.n_panics += 1;
-        self.record.words.clear();
-        let progress = &self.row.progress;
-        if progress.started.load(Ordering::Relaxed) <= self.next {
+        let account = self.account;
+        account.record.words.clear();
+        let item = account.done();
+        if account.started() <= item {
             // In the destructor of a result that had been stored already.
             self.see_off();
             return;
         }
-        let attempt = progress.attempts.of(self.next);
-        if attempt < self.row.retries.load(Ordering::Relaxed) {
-            self.lower_guard();
-            progress.attempts.note(self.next, attempt.saturating_add(1));
-            // Between two tries the item has not begun: the worker may be out of quota.
-            progress.started.store(self.next, Ordering::Release);
-            self.rest.rewind(self.item);
+        let attempt = account.row.progress.attempts.of(item as u32);
+        if attempt < account.row.retries.load(Ordering::Relaxed) {
+            self.n_repeated += 1;
+            account.take_back(item, attempt);
             return;
         }
         let mut encoder = Encoder::with_buffer(Vec::new());
@@ -225,21 +196,27 @@ impl<'board> Chunk<'board> {
         // Strings always encode.
         let _ = parts.into_iter().try_for_each(|part| encoder.value(part));
         let payload = self.allocate(None, &encoder).unwrap_or(Span::new(0, 0));
-        self.add_fault(FaultKind::Panicked, payload);
+        account.add_fault(item, FaultKind::Panicked, payload);
     }
 
     /// Whether every item has its verdict, or the rest is not wanted.
     pub(super) fn is_over(&self) -> bool {
-        self.next >= self.n_items || self.row.is_stopped()
+        self.account.is_over()
     }
 
+    /// Items and tries that this worker may still begin, or might, had it not been told to begin no more.
     pub(super) fn quota(&self) -> u64 {
-        self.quota + self.forgone
+        let n_begun = self.account.started().saturating_sub(self.first);
+        self.quota.saturating_sub(n_begun as u64 + self.n_repeated)
+    }
+
+    fn quota_left(&self) -> u64 {
+        if self.begins_no_more { 0 } else { self.quota() }
     }
 
     /// No further item, nor another try: what is left goes to another worker.
     pub(super) fn begin_no_more(&mut self) {
-        self.forgone += std::mem::take(&mut self.quota);
+        self.begins_no_more = true;
     }
 
     pub(super) fn n_panics(&self) -> u32 {
@@ -248,106 +225,16 @@ impl<'board> Chunk<'board> {
 
     /// What the items printed is on its way before anybody learns that they are done.
     pub(super) fn flush(&self) {
-        if !self.flush_each {
+        if !self.account.flush_each {
             sys::flush_stdio();
         }
     }
 
-    /// From here on the supervisor may end the item; false where no further item is to begin.
-    fn raise_guard(&self) -> bool {
-        let progress = &self.row.progress;
-        progress.guard.raise(self.this_try());
-        // SeqCst: pairs with the store of `stop` in `Desk::stop`.
-        fence(Ordering::SeqCst);
-        let goes_on = progress.stop.load(Ordering::Relaxed) == 0;
-        if !goes_on {
-            self.lower_guard();
-        }
-        goes_on
-    }
-
-    fn this_try(&self) -> Try {
-        let attempt = self.row.progress.attempts.of(self.next);
-        Try {
-            generation: self.task.generation,
-            item: self.next,
-            attempt,
-        }
-    }
-
-    /// The present item ends here, unless the supervisor has ended it already.
-    fn lower_guard(&self) {
-        if self.guarded && !self.row.progress.guard.lower(self.this_try()) {
-            end_as_condemned();
-        }
-    }
-
-    /// The present item is over, and its verdict lies in its place.
-    #[inline]
-    fn count(&mut self) {
-        self.conclude();
-        self.advance();
-    }
-
-    /// The present item is over: what it printed is on its way, and the supervisor ends it no more.
-    #[inline]
-    fn conclude(&self) {
-        if self.flush_each {
-            sys::flush_stdio();
-        }
-        if self.guarded {
-            self.lower_guard();
-        }
-    }
-
-    #[inline]
-    fn advance(&mut self) {
-        let progress = &self.row.progress;
-        if !self.record.words.is_empty() {
-            // Of a panic that the job dealt with by itself.
-            self.record.words.clear();
-        }
-        self.next += 1;
-        progress.done.store(self.next, Ordering::Release);
-    }
-
-    fn fault(&mut self, kind: FaultKind, text: &[u8]) {
-        let payload = self
-            .log
-            .allocate(self.task, text.len() as u64)
-            .filter(|span| self.board.write(span.offset, text));
-        self.add_fault(kind, payload.unwrap_or(Span::new(0, 0)));
-    }
-
-    fn add_fault(&mut self, kind: FaultKind, payload: Span) {
-        let fault = Fault {
-            item: self.next,
-            kind,
-            pid: sys::pid(),
-            detail: 0,
-            payload,
-        };
-        // First: an item that the supervisor has ended has the supervisor's verdict, or another try.
-        self.conclude();
-        write_fault(self.board, self.row, fault);
-        self.advance();
-    }
-
-    fn fill(&self, span: Span, encoder: &Encoder<'_>) -> Result<(), String> {
-        let fits =
-            encoder.len() as u64 == span.len && self.board.write_all(span.offset, encoder.chunks());
-        fits.then_some(())
-            .ok_or_else(|| "the task's room is not on the board".into())
-    }
-
-    fn store(&self, room: &Room, encoder: &Encoder<'_>) -> Result<(), String> {
+    fn store(&self, cell: Span, room: &Room, encoder: &Encoder<'_>) -> Result<(), String> {
         let place = self.allocate(Some(room), encoder).ok_or_else(|| {
             format!("the result of {} bytes found no shared memory: return less, or join results sooner", encoder.len())
         })?;
-        let cell = self
-            .board
-            .words::<2>(room.cell(self.next).offset)
-            .ok_or("the task's room is not on the board")?;
+        let cell = self.account.board.words::<2>(cell.offset).ok_or(NO_ROOM)?;
         cell[0].store(place.offset, Ordering::Relaxed);
         cell[1].store(place.len, Ordering::Relaxed);
         Ok(())
@@ -355,18 +242,21 @@ impl<'board> Chunk<'board> {
 
     /// Puts bytes into the room's heap while that lasts, then into this worker's region.
     fn allocate(&self, room: Option<&Room>, encoder: &Encoder<'_>) -> Option<Span> {
+        let Account {
+            board, log, task, ..
+        } = self.account;
         let len = encoder.len() as u64;
         let span = match room.and_then(|room| self.allocate_in_heap(room.heap(), len)) {
             Some(span) => span,
-            None => self.log.allocate(self.task, len)?,
+            None => log.allocate(task, len)?,
         };
-        self.board
+        board
             .write_all(span.offset, encoder.chunks())
             .then_some(span)
     }
 
     fn allocate_in_heap(&self, heap: Span, len: u64) -> Option<Span> {
-        let used = &self.row.progress.heap_used;
+        let used = &self.account.row.progress.heap_used;
         // 16: the codec aligns plain data relative to the start of a result.
         let at = used.load(Ordering::Relaxed).next_multiple_of(16);
         let end = at.checked_add(len).filter(|&end| end <= heap.len)?;
@@ -378,19 +268,9 @@ impl<'board> Chunk<'board> {
 impl fmt::Debug for Chunk<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chunk")
-            .field("task", &self.task)
-            .field("next", &self.next)
+            .field("task", &self.account.task)
+            .field("done", &self.account.done())
             .finish_non_exhaustive()
-    }
-}
-
-/// The supervisor has settled this item's verdict: this process is to be killed, at once or after a grace in which it
-/// has nothing left to do.
-fn end_as_condemned() -> ! {
-    sys::process::kill_self();
-    // Where that is refused, by a filter of system calls, the supervisor's signal comes.
-    loop {
-        std::thread::sleep(Duration::from_secs(1));
     }
 }
 

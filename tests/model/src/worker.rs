@@ -1,4 +1,4 @@
-//! A worker's way through a task, step for step as in `worker/mod.rs` and `worker/chunk.rs`.
+//! A worker's way through a task, step for step as in `worker/mod.rs`, `worker/chunk.rs` and `worker/chunk/account.rs`.
 
 use crate::atomic::fence;
 use crate::board::{
@@ -87,9 +87,9 @@ pub(crate) fn work(
         item,
         attempt: progress.attempts.of(item),
     };
-    // Chunk::lower_guard; false where it would wait for its end.
+    // Account::lower_guard; false where it would wait for its end.
     let lower_guard = |item| !guarded || progress.guard.lower(this_try(item));
-    // Chunk::next_item, the job, Chunk::put or Chunk::put_panic.
+    // Account::begin, the job, Chunk::put or Chunk::put_panic.
     while next < n_items && quota > 0 && !row.is_stopped() {
         if guarded {
             progress.guard.raise(this_try(next));
@@ -123,7 +123,7 @@ pub(crate) fn work(
                 Some(FaultKind::Panicked)
             }
         };
-        // Chunk::conclude, Chunk::advance.
+        // Account::conclude, Account::advance.
         if !lower_guard(next) {
             return Fate::Condemned;
         }

@@ -240,3 +240,34 @@ fn who_takes_no_tasks_is_none_of_the_few_that_are_to_be_awake() {
     board.forget_waiting(SPINNER);
     assert!(!board.is_asleep(WorkerIndex(0)), "it died");
 }
+
+/// Both on one core: what the spinner looks for is made by the other one, which has to be let in for that.
+#[test]
+fn a_spinner_gives_way_to_whoever_wants_its_core() {
+    let n_tries = 50;
+    let (question, answer) = (AtomicU32::new(0), AtomicU32::new(0));
+    let n_found = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            sys::affinity::pin(0).unwrap();
+            while answer.load(Ordering::Acquire) < n_tries {
+                answer.store(question.load(Ordering::Acquire), Ordering::Release);
+                std::thread::yield_now();
+            }
+        });
+        let spinner = scope.spawn(|| {
+            sys::affinity::pin(0).unwrap();
+            let found = (1..=n_tries).filter(|&number| {
+                let is_answered = || answer.load(Ordering::Acquire) == number;
+                question.store(number, Ordering::Release);
+                let is_found = spin(|| is_answered().then_some(())).is_some();
+                while !is_answered() {
+                    std::thread::yield_now();
+                }
+                is_found
+            });
+            found.count()
+        });
+        spinner.join().unwrap()
+    });
+    assert!(n_found > n_tries as usize / 2, "{n_found}");
+}

@@ -90,18 +90,76 @@ fn a_worker_begins_no_item_beyond_its_quota_nor_after_a_stop() {
     assert_eq!((account(&board), next.is_over()), ((3, 3), true));
 }
 
+/// Items whose input has a fixed size, and such that are found one behind the other.
+#[test]
+fn after_a_panic_the_same_item_or_the_next_one_is_read_and_each_try_counts() {
+    for fixed_input in [Some(8), None] {
+        let mut encoder = Encoder::with_buffer(Vec::new());
+        for x in &[10_u64, 11, 12, 13] {
+            encoder.begin_item(fixed_input);
+            encoder.value(x).unwrap();
+            encoder.end_item().unwrap();
+        }
+        let input: Vec<u8> = encoder.chunks().flatten().copied().collect();
+        let board = board_with_a_task(4, &input);
+        board.tasks()[0].retries.store(1, Ordering::Relaxed);
+        let mut chunk = chunk_on(&board, 7);
+        let mut seen = Vec::new();
+        let mut call = |from: &mut Decoder<'_>| {
+            let x: u64 = from.value()?;
+            seen.push(x);
+            assert!(x != 11 || seen.len() > 2, "its first try");
+            assert_ne!(x, 12);
+            Ok(x)
+        };
+        let mut run = |chunk: &mut Chunk<'_>| {
+            catch_unwind(AssertUnwindSafe(|| chunk.run(fixed_input, &mut call)))
+        };
+        for _ in 0..3 {
+            assert!(run(&mut chunk).is_err());
+            chunk.put_panic(&PanicReport::default());
+        }
+        assert!(run(&mut chunk).is_ok());
+        assert_eq!(seen, [10, 11, 11, 12, 12, 13], "{fixed_input:?}");
+        assert_eq!((account(&board), chunk.is_over()), ((4, 4), true));
+        assert_eq!((chunk.n_panics(), chunk.quota()), (3, 1));
+    }
+}
+
+#[test]
+fn who_is_to_begin_no_more_keeps_its_quota_and_begins_nothing() {
+    let board = board_with_a_task(2, bytemuck::cast_slice(&[1_u64, 2]));
+    let mut chunk = chunk_on(&board, 5);
+    chunk.begin_no_more();
+    chunk.run(Some(8), |from| from.value::<u64>());
+    assert_eq!((account(&board), chunk.is_over()), ((0, 0), false));
+    assert_eq!(chunk.quota(), 5);
+}
+
+#[test]
+fn results_whose_room_is_not_on_the_board_are_faults() {
+    let board = board_with_a_task(2, bytemuck::cast_slice(&[1_u64, 2]));
+    let row = &board.tasks()[0];
+    let room_offset = row.room_offset.swap(u64::MAX - 64, Ordering::Relaxed);
+    let mut chunk = chunk_on(&board, 2);
+    // Faults have a place, so that they can be counted.
+    row.room_offset.store(room_offset, Ordering::Relaxed);
+    chunk.run(Some(8), |from| from.value::<u64>());
+    assert_eq!((account(&board), chunk.is_over()), ((2, 2), true));
+    assert_eq!(row.progress.n_faults.load(Ordering::Relaxed), 2);
+}
+
 #[test]
 fn a_result_that_finds_no_room_gives_nothing_away() {
     let board = board_with_a_task(2, &[]);
     let row = &board.tasks()[0];
     let mut chunk = chunk_on(&board, 2);
-    for (len, is_given) in [(100_000, false), (100, true)] {
-        assert!(chunk.begin());
+    let room = Room::new(chunk.room, 2, None);
+    for (item, len, is_given) in [(0, 100_000, false), (1, 100, true)] {
+        assert!(chunk.account.begin(item));
         let array = Array::zeroed(1).unwrap();
         let result: Results = (vec![array.clone()], vec![0; len]);
-        chunk.put(&result, &Room::new(chunk.room, chunk.n_items, None));
-        drop(result);
-        chunk.see_off();
+        chunk.put(item, result, &room);
         // Refused while a name is on its way.
         assert_eq!(array.freeze().is_err(), is_given, "{len}");
     }
@@ -116,10 +174,10 @@ fn an_item_that_the_supervisor_has_ended_gets_no_fault_from_its_worker() {
     row.guarded.store(1, Ordering::Relaxed);
     board.show_to_children(true).unwrap();
     let worker = in_child(|| {
-        let mut chunk = chunk_on(&board, 1);
-        assert!(chunk.begin());
-        assert!(row.progress.guard.condemn(chunk.this_try()));
-        chunk.put_error(&CodecError::new("it does not encode"));
+        let chunk = chunk_on(&board, 1);
+        assert!(chunk.account.begin(0));
+        assert!(row.progress.guard.condemn(chunk.account.this_try(0)));
+        chunk.put_error(0, &CodecError::new("it does not encode"));
     });
     assert_eq!(worker.signal(), Some(sys::SIGKILL));
     assert_eq!(account(&board), (1, 0));
