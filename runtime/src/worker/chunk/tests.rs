@@ -140,10 +140,9 @@ fn who_is_to_begin_no_more_keeps_its_quota_and_begins_nothing() {
 fn results_whose_room_is_not_on_the_board_are_faults() {
     let board = board_with_a_task(2, bytemuck::cast_slice(&[1_u64, 2]));
     let row = &board.tasks()[0];
-    let room_offset = row.room_offset.swap(u64::MAX - 64, Ordering::Relaxed);
     let mut chunk = chunk_on(&board, 2);
-    // Faults have a place, so that they can be counted.
-    row.room_offset.store(room_offset, Ordering::Relaxed);
+    // Not in the row: faults have a place, so that they can be counted.
+    chunk.room.offset = u64::MAX - 64;
     chunk.run(Some(8), |from| from.value::<u64>());
     assert_eq!((account(&board), chunk.is_over()), ((2, 2), true));
     assert_eq!(row.progress.n_faults.load(Ordering::Relaxed), 2);
