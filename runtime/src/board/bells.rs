@@ -222,10 +222,15 @@ impl Board {
             return;
         }
         let n_looking = n_rung_for + self.bells().spinning.0.len(n_workers);
-        let n_tasks: u64 = self.queues().map(|queue| queue.looks_long()).sum();
-        if n_tasks > u64::from(n_looking) {
+        if self.n_queued() > u64::from(n_looking) {
             self.wake_sleeper();
         }
+    }
+
+    /// How many tasks there may be that no worker has claimed; by ends that were written over, any number.
+    fn n_queued(&self) -> u64 {
+        let lens = self.queues().map(|queue| queue.looks_long());
+        lens.fold(0, u64::saturating_add)
     }
 
     /// Program: from now on no more workers are to be awake than so many; `None` for no limit.
@@ -288,7 +293,7 @@ impl Board {
         // SeqCst: see the head of `dormant`, and this module's.
         fence(Ordering::SeqCst);
         // First these: who has taken a task that is not among them any more does not sleep, as the words below say then.
-        let n_tasks: u64 = self.queues().map(|queue| queue.looks_long()).sum();
+        let n_tasks = self.n_queued();
         let n_workers = self.layout().n_workers;
         let (n_sleeping, n_rung_for) = self.bells().sleepers.0.len(n_workers);
         n_tasks > u64::from(n_sleeping + n_rung_for) && self.header().dormant.take_one()

@@ -76,6 +76,16 @@ impl<'board> Queue<'board> {
         self.ends.head.0.load(Ordering::Acquire) > position
     }
 
+    /// Whether this name is among those that no worker has passed.
+    pub(crate) fn holds(&self, task: TaskId) -> bool {
+        let head = self.ends.head.0.load(Ordering::Acquire);
+        let n_waiting = self.looks_long().min(self.names.len() as u64);
+        (0..n_waiting).any(|place| {
+            let name = self.name(head.wrapping_add(place));
+            name.load(Ordering::Relaxed) == task.to_word()
+        })
+    }
+
     /// Whether there may be a name that nobody has taken.
     pub(crate) fn looks_empty(&self) -> bool {
         self.looks_long() == 0
@@ -121,6 +131,14 @@ impl Taker<'_> {
             }
             let task = TaskId::from_word(self.queue.name(head).load(Ordering::Relaxed));
             let taken = claim(task);
+            if !taken {
+                // Another worker has it. Or the tail was once seen where a worker gone mad had set it: no name is passed
+                // that is yet to come.
+                self.seen_tail = tail.0.load(Ordering::Acquire);
+                if head >= self.seen_tail {
+                    continue;
+                }
+            }
             // Failure means that another worker has passed this name already.
             let _ = ends
                 .0
@@ -133,7 +151,8 @@ impl Taker<'_> {
 
     /// The name that comes so many places behind the next one, as far as is known.
     pub(crate) fn upcoming(&self, n_places: u64) -> Option<TaskId> {
-        let position = self.queue.ends.head.0.load(Ordering::Relaxed) + n_places;
+        let head = self.queue.ends.head.0.load(Ordering::Relaxed);
+        let position = head.saturating_add(n_places);
         (position < self.seen_tail)
             .then(|| TaskId::from_word(self.queue.name(position).load(Ordering::Relaxed)))
     }
@@ -175,6 +194,37 @@ mod tests {
             assert!(n_looks <= 4);
             assert_eq!(queue.taker().take(|_| false), None);
         }
+    }
+
+    /// A worker gone mad wrote a tail, another one has seen it, and the producer has put it right since.
+    #[test]
+    fn no_name_is_passed_that_is_yet_to_come() {
+        let ends = QueueEnds::default();
+        let names: Vec<_> = (0..8).map(|_| AtomicU64::new(0)).collect();
+        let queue = Queue {
+            ends: &ends,
+            names: &names,
+        };
+        let mut taker = queue.taker();
+        queue.append(task(0));
+        ends.tail.0.store(5, Ordering::Relaxed);
+        assert_eq!(taker.take(|_| true), Some(task(0)));
+        ends.tail.0.store(1, Ordering::Release);
+        assert_eq!(taker.take(|_| false), None);
+        queue.append_at(1, task(1));
+        assert_eq!(taker.take(|name| name == task(1)), Some(task(1)));
+    }
+
+    #[test]
+    fn whatever_the_head_says_a_look_ahead_ends() {
+        let ends = QueueEnds::default();
+        let names: Vec<_> = (0..4).map(|_| AtomicU64::new(0)).collect();
+        let queue = Queue {
+            ends: &ends,
+            names: &names,
+        };
+        ends.head.0.store(u64::MAX, Ordering::Relaxed);
+        assert_eq!(queue.taker().upcoming(2), None);
     }
 
     #[test]

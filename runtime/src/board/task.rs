@@ -245,7 +245,8 @@ pub(crate) struct Progress {
     /// Time spent in this task by its workers.
     pub(crate) busy_nanos: AtomicU64,
     pub(crate) n_faults: AtomicU32,
-    /// The worker that began the last item, for reports; while none has begun, of the row's last tenant.
+    /// The worker that took the task last, for reports: written before it begins an item, so as long as none has begun it is of
+    /// the row's last tenant.
     pub(crate) worker_pid: AtomicU32,
     /// Whether the registry may keep shared memory that results of this task name.
     pub(crate) gives: AtomicU32,

@@ -8,7 +8,8 @@
 //! - *A row that says what no process of ours wrote there*: a state that leads nowhere, a task claimed for a worker that
 //!   does not exist or works on another, an order that is not the program's. No word of such a board can be believed,
 //!   and workers may follow what it says for ever: the pool is given up, see [`super::Dispatch`].
-//! - *A task that waits while everybody sleeps*: the queue or a bell was written over. It is named again.
+//! - *A task that waits while everybody sleeps, or whose name nobody will come to*: the queue or a bell was written over. It is
+//!   named again.
 //! - *A task that waits, in a pool whose workers retire*: one is asked for, as if it were published now.
 //! - *A task that is done and not on the chain*: it is taken.
 //! - How far the items of a task have come is not looked at: whatever it says, the worker's own count or the supervisor's
@@ -22,7 +23,7 @@ use crate::sys;
 /// What is wrong with a task on the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
-    /// It waits and everybody sleeps: its name is not in the queue.
+    /// It waits, and nobody will find its name in a queue: that was passed, or everybody sleeps.
     Forgotten,
     /// Its row is in no state that leads to its end, or asks for something else.
     WrittenOver,
@@ -61,7 +62,7 @@ impl Desk {
             let (Some(task), Some(order)) = (self.task_at(index), self.order_at(index)) else {
                 continue;
             };
-            let wrong = look(board, task, &order, n_workers);
+            let wrong = look(board, task, &order, n_workers, self.is_passed(board, task));
             let was_wrong = self.suspect(index, wrong);
             match wrong.filter(|_| wrong == was_wrong) {
                 Some(Wrong::Forgotten) => self.name_again(board, task),
@@ -81,7 +82,13 @@ fn is_waiting(board: &Board, task: TaskId) -> bool {
     row.is_some_and(|row| row.state.read(task.generation) == Some(State::Ready))
 }
 
-fn look(board: &Board, task: TaskId, order: &Order, n_workers: usize) -> Option<Wrong> {
+fn look(
+    board: &Board,
+    task: TaskId,
+    order: &Order,
+    n_workers: usize,
+    is_passed: bool,
+) -> Option<Wrong> {
     let row = board.task(task.index)?;
     let state = row.state.read(task.generation);
     if state == Some(State::Done) {
@@ -95,7 +102,7 @@ fn look(board: &Board, task: TaskId, order: &Order, n_workers: usize) -> Option<
         Some(State::Ready) => {
             let mut posts = 0..n_workers as u16;
             let all_asleep = posts.all(|worker| board.is_asleep(WorkerIndex(worker)));
-            all_asleep.then_some(Wrong::Forgotten)
+            (is_passed || all_asleep).then_some(Wrong::Forgotten)
         }
         Some(State::Claimed(worker)) => {
             let holds_it = board
@@ -327,6 +334,57 @@ mod tests {
             Some(task)
         );
         assert_eq!(record.jobs_done.load(Ordering::Relaxed), 0);
+    }
+
+    /// Whoever sleeps cannot find it, and the others may be at work for long.
+    #[test]
+    fn a_task_whose_name_was_passed_by_is_named_again_beside_busy_workers() {
+        for has_run_ahead in [false, true] {
+            let Scene {
+                board,
+                mut desk,
+                task,
+                ..
+            } = scene();
+            let queue = board.queue(Priority::Normal);
+            if has_run_ahead {
+                // As after a tail far ahead, which the next task of the program has put right.
+                queue.append_at(77, task);
+                queue.taker().take(|_| false);
+                queue.append_at(0, task);
+            } else {
+                queue.taker().take(|_| true);
+            }
+            let mut taker = queue.taker();
+            assert_eq!(taker.take(|_| true), None);
+            desk.audit(&board, 1);
+            assert_eq!(taker.take(|_| true), None, "seen once is not enough");
+            desk.audit(&board, 1);
+            assert_eq!(taker.take(|_| true), Some(task));
+        }
+    }
+
+    /// Its name in the queue was passed, and the other one will be come to.
+    #[test]
+    fn a_task_that_waits_to_be_tried_again_is_left_alone() {
+        let Scene {
+            board,
+            mut desk,
+            task,
+            ..
+        } = scene();
+        let queue = board.queue(Priority::Normal);
+        let row = &board.tasks()[task.index.0 as usize];
+        let dead = WorkerIndex(0);
+        let mut claim = |task: TaskId| row.state.try_claim(task.generation, dead);
+        assert_eq!(queue.taker().take(&mut claim), Some(task));
+        row.state.requeue(task.generation, dead);
+        board.retries().append(task);
+        for _ in 0..3 {
+            desk.audit(&board, 1);
+        }
+        assert!(queue.looks_empty());
+        assert_eq!(board.retries().taker().take(&mut claim), Some(task));
     }
 
     #[test]

@@ -383,6 +383,13 @@ impl Desk {
         tenant.and_then(|tenant| std::mem::replace(&mut tenant.wrong, wrong))
     }
 
+    /// Whether no worker will look at a name of this task again: it is behind the head of its queue, and is no retry.
+    pub(super) fn is_passed(&self, board: &Board, task: TaskId) -> bool {
+        let row = self.rows.get(task.index.0 as usize);
+        row.is_some_and(|row| board.queue(row.priority).has_passed(row.position))
+            && !board.retries().holds(task)
+    }
+
     /// Puts the name of a task that waits into the queue once more.
     pub(super) fn name_again(&mut self, board: &Board, task: TaskId) {
         if let Some(row) = self.rows.get_mut(task.index.0 as usize) {

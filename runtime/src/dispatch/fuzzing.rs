@@ -16,7 +16,7 @@ const LAYOUT: Layout = Layout {
     region_len: 16 * 1024,
 };
 
-/// For results, in each task's room.
+/// For results, in the room of each task of several items. Those of one item lie in the pockets of their rows.
 pub(super) const HEAP_LEN: u64 = 256;
 
 /// Tasks on a board, damage over all of it, and the program takes what is said to be done: every item is answered,
@@ -36,8 +36,9 @@ pub(super) fn seat(
     fixed_output: Option<usize>,
     mailbox: &Arc<Mailbox>,
 ) -> TaskId {
+    let heap_len = if n_items == 1 { 0 } else { HEAP_LEN };
     let (index, span) = desk
-        .set_aside(board, Room::len(n_items, fixed_output, HEAP_LEN))
+        .set_aside(board, Room::len(n_items, fixed_output, heap_len))
         .expect("room for a small task");
     let remembered = Remembered {
         order: Order {

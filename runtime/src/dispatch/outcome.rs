@@ -73,7 +73,8 @@ pub(crate) struct Outcome {
     faults: Vec<(Fault, Vec<u8>)>,
     rest: Rest,
     limits: Option<Box<Limits>>,
-    worker_pid: u32,
+    /// `None` where nobody has begun an item, or not yet said so.
+    worker_pid: Option<u32>,
     pub(crate) busy: Duration,
     /// Named by arguments; results may name them too.
     #[expect(dead_code, reason = "kept until the results have been read, no longer")]
@@ -231,11 +232,10 @@ impl Outcome {
             faults,
             rest,
             limits: task.limits.take(),
-            worker_pid: if started > 0 {
-                progress.worker_pid.load(Ordering::Relaxed)
-            } else {
-                0
-            },
+            // As long as nobody has begun an item of this task, it is of the row's last tenant.
+            worker_pid: (started > 0 || is_tried_again)
+                .then(|| progress.worker_pid.load(Ordering::Relaxed))
+                .filter(|&pid| pid != 0),
             busy: Duration::from_nanos(progress.busy_nanos.load(Ordering::Relaxed)),
             kept,
             parcel,
@@ -333,7 +333,7 @@ impl Outcome {
         };
         decoded.map_err(|error| Failure {
             error,
-            worker_pid: Some(self.worker_pid),
+            worker_pid: self.worker_pid,
         })
     }
 
@@ -385,7 +385,7 @@ impl Outcome {
         };
         Failure {
             error,
-            worker_pid: started.then_some(self.worker_pid),
+            worker_pid: self.worker_pid.filter(|_| started),
         }
     }
 }

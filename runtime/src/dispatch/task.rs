@@ -39,7 +39,7 @@ pub(crate) struct NewTask<'a> {
 }
 
 impl NewTask<'_> {
-    /// Bytes of the arena for the input and the room.
+    /// Bytes for the input and the room.
     pub(super) fn needed(&self) -> u64 {
         let heap_len = match self.fixed_output {
             Some(_) => 0,

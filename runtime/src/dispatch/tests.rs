@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::desk::Desk;
 use super::fuzzing::{HEAP_LEN, seat};
 use super::mailbox::Mailbox;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Rest};
 use crate::board::{
     ALIGN, Board, Fault, FaultKind, Layout, Ordering, Pocket, Priority, QueueEnds, Room, Span,
     TaskId, TaskIndex, WorkerIndex, round_up,
@@ -275,6 +275,30 @@ fn a_buffer_that_is_given_back_holds_the_next_results() {
     assert!(numbers.into_iter().eq(6..7 + u64::from(N_ITEMS)));
 }
 
+/// Between two tries of an item nobody has begun it, and yet it is known which process tried it.
+#[test]
+fn an_item_that_was_to_be_tried_again_names_the_process_that_tried_it() {
+    let (board, _) = Board::create(LAYOUT).expect("memory for a small board");
+    let (mut desk, mailbox) = (Desk::new(LAYOUT), Arc::new(Mailbox::default()));
+    let mut withdraw = |pid: Option<u32>| {
+        let task = seat(&board, &mut desk, 1, Some(8), &mailbox);
+        let row = board.task(task.index).expect("its own row");
+        if let Some(pid) = pid {
+            row.progress.worker_pid.store(pid, Ordering::Relaxed);
+            row.progress.attempts.note(0, 1);
+        }
+        assert!(desk.withdraw(&board, task, &Rest::Cancelled));
+        board.queue(Priority::Normal).taker().take(|_| false);
+        let (_, outcome) = mailbox.take().pop().expect("it is over");
+        let (_, failure) = outcome.verdicts::<u64>().failures.pop().expect("no result");
+        failure.worker_pid
+    };
+    assert_eq!(withdraw(Some(77)), Some(77));
+    for _ in 0..LAYOUT.n_tasks {
+        assert_eq!(withdraw(None), None, "nor of the row's last tenant");
+    }
+}
+
 /// A worker killed in its sleep leaves its bit set; its successor may take a task before it ever sleeps.
 #[test]
 fn a_busy_worker_whose_forerunner_died_asleep_is_left_alone() {
@@ -338,12 +362,12 @@ fn an_outcome_of_which_nothing_has_begun_names_no_worker() {
     let row = board.task(task.index).expect("its own row");
     row.progress.worker_pid.store(77, Ordering::Relaxed);
     assert!(row.state.try_claim(task.generation, WorkerIndex(0)));
-    desk.give_up(&board, &super::outcome::Rest::Lost("gone".into()), "gone");
+    desk.give_up(&board, &Rest::Lost("gone".into()), "gone");
     let (_, outcome) = mailbox.take().pop().expect("it was given up");
     let failure = outcome
         .verdicts::<u64>()
         .failures
         .pop()
         .expect("it is lost");
-    assert_ne!(failure.1.worker_pid, Some(77));
+    assert_eq!(failure.1.worker_pid, None);
 }

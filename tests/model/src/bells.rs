@@ -3,6 +3,7 @@
 //! The futex is a lock and a condition variable; there are no timeouts, so a lost wake-up is a deadlock, which
 //! loom reports.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use loom::sync::{Condvar, Mutex};
@@ -11,7 +12,7 @@ use loom::thread;
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, check, fence};
 use crate::board::{Board, TaskId, WorkerIndex};
 use crate::program::{NewTask, Program};
-use crate::worker::{End, claim, finish, first, work};
+use crate::worker::{Claims, End, claim, finish, first, work};
 
 #[derive(Default)]
 struct Futex {
@@ -208,10 +209,12 @@ impl Bells {
         }
     }
 
-    /// A worker that leaves once all tasks are done.
+    /// A worker that leaves once all tasks are done. It remembers how far it saw the queue.
     fn do_all(&self, index: WorkerIndex) {
         let n_tasks = self.board.tasks().len() as u32;
-        let look = |may_claim| match self.claim_if(may_claim, index) {
+        let claims = RefCell::new(Claims::new(&self.board));
+        let next = || claims.borrow_mut().next(index);
+        let look = |may_claim: bool| match may_claim.then(next).flatten() {
             None if self.n_done.load(Ordering::Acquire) == n_tasks => Some(None),
             found => found.map(Some),
         };

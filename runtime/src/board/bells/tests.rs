@@ -15,6 +15,11 @@ const LAYOUT: Layout = Layout {
 const SLEEPER: WorkerIndex = WorkerIndex(40);
 const SPINNER: WorkerIndex = WorkerIndex(3);
 
+const FIRST: TaskId = TaskId {
+    index: TaskIndex(0),
+    generation: 0,
+};
+
 /// A board with workers at all posts.
 fn board_of_all() -> Board {
     let (board, _) = Board::create(LAYOUT).expect("memory for a small board");
@@ -47,6 +52,18 @@ fn a_sleeper_is_woken_for_what_is_more_than_the_spinners_take() {
     append(&board, 1);
     board.wake_worker();
     assert!(!board.is_asleep(SLEEPER), "one cannot take two");
+}
+
+#[test]
+fn queues_that_say_they_are_endless_are_rung_for() {
+    let board = board();
+    for priority in Priority::ALL {
+        // The last name's place; to append writes the tail behind it.
+        board.queue(priority).append_at(u64::MAX - 1, FIRST);
+    }
+    board.wake_worker();
+    assert!(!board.is_asleep(SLEEPER));
+    assert!(!board.wants_dormant(), "none is to be had");
 }
 
 #[test]
