@@ -410,10 +410,10 @@ impl Desk {
     /// Takes those of these tasks that are done, of one caller several at a time.
     fn take_done(&mut self, board: &Board, finished: &mut Vec<TaskIndex>) {
         let mut finished = finished.drain(..).peekable();
-        let mut mailboxes = std::mem::take(&mut self.mailboxes);
         while let Some(first) = finished.peek() {
             let (place, mut n_taken) = (self.mailbox_of(*first), 0);
-            let mut open = place.map(|place| mailboxes.open(place));
+            let mailbox = place.and_then(|place| self.mailboxes.at(place));
+            let mut open = mailbox.as_deref().map(Mailbox::open);
             while let Some(index) = finished.next_if(|next| self.mailbox_of(*next) == place) {
                 if self.is_done(board, index) {
                     self.deliver(board, index, Rest::Cancelled, open.as_mut());
@@ -423,10 +423,9 @@ impl Desk {
             }
             drop(open);
             if let Some(place) = place {
-                mailboxes.leave(place, n_taken);
+                self.mailboxes.leave(place, n_taken);
             }
         }
-        self.mailboxes = mailboxes;
     }
 
     fn mailbox_of(&self, index: TaskIndex) -> Option<MailboxPlace> {
@@ -442,15 +441,14 @@ impl Desk {
     }
 
     fn deliver_alone(&mut self, board: &Board, index: TaskIndex, rest: Rest) {
-        let mut mailboxes = std::mem::take(&mut self.mailboxes);
         let place = self.mailbox_of(index);
-        let mut open = place.map(|place| mailboxes.open(place));
+        let mailbox = place.and_then(|place| self.mailboxes.at(place));
+        let mut open = mailbox.as_deref().map(Mailbox::open);
         self.deliver(board, index, rest, open.as_mut());
         drop(open);
         if let Some(place) = place {
-            mailboxes.leave(place, 1);
+            self.mailboxes.leave(place, 1);
         }
-        self.mailboxes = mailboxes;
     }
 
     /// Reads the outcome, ends the task's generation, frees its memory, and puts it into its caller's mailbox, which it has

@@ -42,9 +42,18 @@ impl Mailbox {
         let mut content = lock(&self.content);
         std::mem::swap(&mut content.arrived, arrived);
         content.buffers.append(buffers);
-        self.has_arrived.store(false, StdOrdering::Release);
+        // In this order: who looks meanwhile sees at least one of the two.
         if !arrived.is_empty() {
             self.emptied.store(true, StdOrdering::Release);
+        }
+        self.has_arrived.store(false, StdOrdering::Release);
+    }
+
+    /// For several outcomes in a row; meanwhile nobody else looks in.
+    pub(super) fn open(&self) -> OpenMailbox<'_> {
+        OpenMailbox {
+            content: lock(&self.content),
+            has_arrived: &self.has_arrived,
         }
     }
 
@@ -140,14 +149,8 @@ impl Mailboxes {
         }
     }
 
-    /// For several outcomes in a row.
-    pub(super) fn open(&self, place: MailboxPlace) -> OpenMailbox<'_> {
-        let mailbox = self.entries[place.0 as usize].mailbox.as_ref();
-        let mailbox = mailbox.expect("a place is asked for while it has tasks");
-        OpenMailbox {
-            content: lock(&mailbox.content),
-            has_arrived: &mailbox.has_arrived,
-        }
+    pub(super) fn at(&self, place: MailboxPlace) -> Option<Arc<Mailbox>> {
+        self.entries.get(place.0 as usize)?.mailbox.clone()
     }
 }
 

@@ -231,7 +231,8 @@ impl PoolBuilder {
     /// `&str` is read there in place; a large result is written to the worker's own shared memory and read from there.
     ///
     /// By default an eighth of the memory that the program may use, but at least 64 MiB and at the most 4 GiB. At most one
-    /// task for each 128 of these bytes waits at a time, and 1,048,576 in all.
+    /// task for each 128 of these bytes waits at a time, and 1,048,576 in all; those with up to 64 bytes of arguments and results
+    /// together count only as tasks.
     ///
     /// ```
     /// let pool = procession::Pool::builder().workers(1).max_queued_bytes(16 << 20).build()?;

@@ -142,7 +142,8 @@ impl<R> JobHandle<R> {
 
     /// Of a job that has ended: whether it has no result, and was not cancelled.
     pub(super) fn has_failed(&self) -> bool {
-        self.told_of_failure || self.mailbox.has_failed()
+        let is_ours = self.dispatch.check_ours().is_ok();
+        self.told_of_failure || is_ours && self.mailbox.has_failed()
     }
 
     /// Whether the job has ended, in whatever way.
