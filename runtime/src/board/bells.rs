@@ -466,6 +466,10 @@ impl Drop for Turn<'_> {
 
 /// Looks again and again, for [`SPIN`].
 pub(crate) fn spin<T>(look: impl Fn() -> Option<T>) -> Option<T> {
+    spin_and_give_way(look, std::thread::yield_now)
+}
+
+fn spin_and_give_way<T>(look: impl Fn() -> Option<T>, give_way: impl Fn()) -> Option<T> {
     let after = |pause: Duration| sys::monotonic_nanos() + pause.as_nanos() as u64;
     let (end, mut gives_way_at) = (after(SPIN), after(STINT));
     loop {
@@ -481,7 +485,7 @@ pub(crate) fn spin<T>(look: impl Fn() -> Option<T>) -> Option<T> {
         }
         if now >= gives_way_at {
             // Whoever had the core may have made what is looked for: there is another look before the end.
-            std::thread::yield_now();
+            give_way();
             gives_way_at = after(STINT);
         }
     }
