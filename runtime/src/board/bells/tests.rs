@@ -251,9 +251,29 @@ fn a_spinner_gives_way_and_looks_once_more_however_long_that_took() {
             std::thread::sleep(SPIN);
             is_made.set(true);
         };
-        let found = spin_and_give_way(|| is_made.get().then_some(()), give_way);
+        let until = AtomicU64::new(0);
+        let found = spin_and_give_way(|| is_made.get().then_some(()), give_way, &until);
         assert_eq!(found.is_some(), is_made.get());
         n_given_way += u32::from(is_made.get());
     }
     assert!(n_given_way > 0);
+}
+
+#[test]
+fn who_got_its_core_back_late_keeps_it_for_a_while() {
+    let until = AtomicU64::new(0);
+    let mut n_kept = 0;
+    for _ in 0..100 {
+        let (keeps_core_until, n_given_way) = (until.load(Ordering::Relaxed), Cell::new(0));
+        let give_way = || {
+            std::thread::sleep(2 * SHORT_WAIT);
+            n_given_way.set(n_given_way.get() + 1);
+        };
+        spin_and_give_way(|| None::<()>, give_way, &until);
+        if sys::monotonic_nanos() < keeps_core_until {
+            assert_eq!(n_given_way.get(), 0);
+            n_kept += 1;
+        }
+    }
+    assert!(n_kept > 0);
 }
