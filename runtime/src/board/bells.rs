@@ -10,7 +10,9 @@
 //!   workers all cores but one at the most ([`Board::spin_worker`]), and a caller only while the workers with a task leave it a core
 //!   ([`crate::dispatch`]). On a single core nobody spins.
 //! - It gives way every [`STINT`]. The kernel likes to run a sleeper on the core of who woke it: that one has more tasks to hand
-//!   over, and would have to wait until the spinner lies down, each time it wakes somebody.
+//!   over, and would have to wait until the spinner lies down, each time it wakes somebody. Where it got its core back late it
+//!   does so no more for a while: somebody computes there, and an answer would wait for a time slice of his instead of the
+//!   few microseconds that it takes.
 //!
 //! No wake-up is lost. Whoever has work for others publishes it, passes a sequentially consistent fence, and looks at
 //! the bits; a worker sets or clears its bits, passes such a fence, and looks for work. So one of them sees the other:
@@ -48,6 +50,13 @@ const SPIN: Duration = Duration::from_micros(50);
 
 /// How long one spins before whoever else wants the core has it: longer than who is awake takes to answer.
 const STINT: Duration = Duration::from_micros(5);
+
+/// Who gives way and has to wait for longer than this has left the core to somebody with work without end, who would have
+/// it for a whole time slice each time.
+const SHORT_WAIT: Duration = Duration::from_millis(1);
+
+/// For how long one does not give way any more after that.
+const KEEPS_CORE: Duration = Duration::from_millis(100);
 
 /// Linux has no more threads than this.
 const MOST_CALLERS: u32 = 1 << 22;
@@ -471,8 +480,19 @@ impl Drop for Turn<'_> {
 
 /// Looks again and again, for [`SPIN`].
 pub(crate) fn spin<T>(look: impl Fn() -> Option<T>) -> Option<T> {
+    /// Of this process.
+    static KEEPS_CORE_UNTIL: AtomicU64 = AtomicU64::new(0);
+    spin_and_give_way(look, std::thread::yield_now, &KEEPS_CORE_UNTIL)
+}
+
+fn spin_and_give_way<T>(
+    look: impl Fn() -> Option<T>,
+    give_way: impl Fn(),
+    keeps_core_until: &AtomicU64,
+) -> Option<T> {
     let after = |pause: Duration| sys::monotonic_nanos() + pause.as_nanos() as u64;
-    let (end, mut gives_way_at) = (after(SPIN), after(STINT));
+    let (end, stint_end) = (after(SPIN), after(STINT));
+    let mut gives_way_at = stint_end.max(keeps_core_until.load(Ordering::Relaxed));
     loop {
         for _ in 0..LOOKS {
             if let Some(found) = look() {
@@ -486,8 +506,11 @@ pub(crate) fn spin<T>(look: impl Fn() -> Option<T>) -> Option<T> {
         }
         if now >= gives_way_at {
             // Whoever had the core may have made what is looked for: there is another look before the end.
-            std::thread::yield_now();
+            give_way();
             gives_way_at = after(STINT);
+            if gives_way_at > now + SHORT_WAIT.as_nanos() as u64 {
+                keeps_core_until.store(after(KEEPS_CORE), Ordering::Relaxed);
+            }
         }
     }
 }

@@ -26,6 +26,11 @@ pub struct Chunk<'board> {
     n_skipped: usize,
     /// The item that this worker began with.
     first: usize,
+    /// Items that are over by this worker's own count, kept where a loop or an item ends otherwise than by a verdict:
+    /// whatever is written over the account, the task comes to its end.
+    n_over: usize,
+    /// The present item has its verdict: a panic is that of its result's destructor.
+    drops_result: bool,
     /// Tries at items that have been tried before, by this worker.
     n_repeated: u64,
     /// Items and tries that this worker may begin.
@@ -60,6 +65,8 @@ impl<'board> Chunk<'board> {
             input,
             n_skipped: 0,
             first: account.done(),
+            n_over: account.done(),
+            drops_result: false,
             n_repeated: 0,
             quota,
             begins_no_more: false,
@@ -89,10 +96,11 @@ impl<'board> Chunk<'board> {
         let room = Room::new(self.room, account.n_items, fixed_size::<R>());
         let cells = account.board.cells(&room);
         let mut input = self.input_left(fixed_input).clone();
-        for item in self.items_left() {
-            if !account.begin(item) {
-                break;
-            }
+        let Range {
+            start: mut item,
+            end,
+        } = self.items_left();
+        while item < end && account.begin(item) {
             let arguments = input.next_item(fixed_input);
             match arguments.and_then(|mut arguments| call(&mut arguments)) {
                 Ok(result) => match fixed_bytes(&result) {
@@ -102,7 +110,9 @@ impl<'board> Chunk<'board> {
                 },
                 Err(error) => self.put_error(item, &error),
             }
+            item += 1;
         }
+        self.n_over = item;
     }
 
     /// Refuses every item: what should run them is not there.
@@ -112,12 +122,18 @@ impl<'board> Chunk<'board> {
                 break;
             }
             self.put_error(item, error);
+            self.n_over = item + 1;
         }
+    }
+
+    /// The present item, or the next: the first one without a verdict.
+    fn next(&self) -> usize {
+        self.n_over.max(self.account.done())
     }
 
     /// The items that this worker may still begin.
     fn items_left(&self) -> Range<usize> {
-        let next = self.account.done();
+        let next = self.next();
         let n_left = usize::try_from(self.quota_left()).unwrap_or(usize::MAX);
         next..next
             .saturating_add(n_left)
@@ -126,9 +142,11 @@ impl<'board> Chunk<'board> {
 
     /// Their input.
     fn input_left(&mut self, fixed_input: Option<usize>) -> &Decoder<'board> {
-        let next = self.account.done();
-        let n_over = next.saturating_sub(self.n_skipped);
-        if self.input.skip_items(fixed_input, n_over).is_err() {
+        let next = self.next();
+        // It goes only forward, whatever is written over the account meanwhile.
+        self.n_over = next;
+        let n_more = next - self.n_skipped;
+        if self.input.skip_items(fixed_input, n_more).is_err() {
             self.input = Decoder::new(&[]);
         }
         self.n_skipped = next;
@@ -156,8 +174,11 @@ impl<'board> Chunk<'board> {
                 .account
                 .fault(item, FaultKind::Codec, message.as_bytes()),
         }
+        self.n_over = item + 1;
+        self.drops_result = true;
         drop(result);
         self.see_off();
+        self.drops_result = false;
     }
 
     /// The last result has been dropped: what travels beside it may go.
@@ -179,12 +200,12 @@ impl<'board> Chunk<'board> {
         self.n_panics += 1;
         let account = self.account;
         account.record.words.clear();
-        let item = account.done();
-        if account.started() <= item {
-            // In the destructor of a result that had been stored already.
+        if std::mem::take(&mut self.drops_result) {
             self.see_off();
             return;
         }
+        let item = self.next();
+        self.n_over = item;
         let attempt = account.row.progress.attempts.of(item as u32);
         if attempt < account.row.retries.load(Ordering::Relaxed) {
             self.n_repeated += 1;
@@ -197,16 +218,17 @@ impl<'board> Chunk<'board> {
         let _ = parts.into_iter().try_for_each(|part| encoder.value(part));
         let payload = self.allocate(None, &encoder).unwrap_or(Span::new(0, 0));
         account.add_fault(item, FaultKind::Panicked, payload);
+        self.n_over = item + 1;
     }
 
     /// Whether every item has its verdict, or the rest is not wanted.
     pub(super) fn is_over(&self) -> bool {
-        self.account.is_over()
+        self.next() >= self.account.n_items as usize || self.account.row.is_stopped()
     }
 
     /// Items and tries that this worker may still begin, or might, had it not been told to begin no more.
     pub(super) fn quota(&self) -> u64 {
-        let n_begun = self.account.started().saturating_sub(self.first);
+        let n_begun = self.account.started().max(self.n_over) - self.first;
         self.quota.saturating_sub(n_begun as u64 + self.n_repeated)
     }
 
@@ -269,7 +291,7 @@ impl fmt::Debug for Chunk<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chunk")
             .field("task", &self.account.task)
-            .field("done", &self.account.done())
+            .field("next", &self.next())
             .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,9 @@
 //! The account of a task's items on the board: which have begun, which have their verdict.
 //!
 //! Responsible for the order of its steps. An item is counted as begun before its arguments are read and as done when its
-//! verdict lies in the task's room, so that a death at any instruction leaves the supervisor an exact account. A worker has
-//! no other one: after a panic it goes on from what stands here.
+//! verdict lies in the task's room, so that a death at any instruction leaves the supervisor an exact account. After a
+//! panic the worker goes on from what stands here; it keeps a count of its own beside it only so far as that brings the task
+//! to its end whatever is written over this one.
 //!
 //! Not responsible for results, nor for how many items a worker may begin.
 //!
@@ -63,11 +64,6 @@ impl<'board> Account<'board> {
     /// Items that have their verdict, in order: the present item, or the next, is the one with this number.
     pub(super) fn done(&self) -> usize {
         self.row.progress.done.load(Ordering::Relaxed) as usize
-    }
-
-    /// Whether every item has its verdict, or the rest is not wanted.
-    pub(super) fn is_over(&self) -> bool {
-        self.done() >= self.n_items as usize || self.row.is_stopped()
     }
 
     /// Begins an item; false where no further one is wanted.

@@ -136,6 +136,35 @@ fn who_is_to_begin_no_more_keeps_its_quota_and_begins_nothing() {
     assert_eq!(chunk.quota(), 5);
 }
 
+/// Nobody who keeps to the protocol writes these words but this worker.
+#[test]
+fn a_task_comes_to_its_end_whatever_was_written_over_its_account() {
+    let board = board_with_a_task(3, bytemuck::cast_slice(&[1_u64, 2, 3]));
+    let progress = &board.tasks()[0].progress;
+    let write_over = || {
+        progress.started.store(0, Ordering::Relaxed);
+        progress.done.store(0, Ordering::Relaxed);
+    };
+    let mut chunk = chunk_on(&board, 10);
+    chunk.run(Some(8), |from| from.value::<u64>());
+    write_over();
+    assert!(chunk.is_over(), "it has counted them itself");
+    assert_eq!(chunk.quota(), 7);
+    let mut chunk = chunk_on(&board, u64::MAX);
+    let mut call = |from: &mut Decoder<'_>| -> Result<u64, CodecError> {
+        from.value::<u64>()?;
+        write_over();
+        panic!("a job gone mad");
+    };
+    let mut n_panics = 0;
+    while n_panics < 10 && catch_unwind(AssertUnwindSafe(|| chunk.run(Some(8), &mut call))).is_err()
+    {
+        chunk.put_panic(&PanicReport::default());
+        n_panics += 1;
+    }
+    assert_eq!((n_panics, chunk.is_over()), (3, true));
+}
+
 #[test]
 fn results_whose_room_is_not_on_the_board_are_faults() {
     let board = board_with_a_task(2, bytemuck::cast_slice(&[1_u64, 2]));
