@@ -165,6 +165,32 @@ fn a_task_comes_to_its_end_whatever_was_written_over_its_account() {
     assert_eq!((n_panics, chunk.is_over()), (3, true));
 }
 
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a result's destructor");
+    }
+}
+
+#[test]
+fn a_result_that_is_stored_stays_whatever_its_destructor_does() {
+    let board = board_with_a_task(3, bytemuck::cast_slice(&[1_u64, 2, 3]));
+    board.tasks()[0].retries.store(9, Ordering::Relaxed);
+    let mut chunk = chunk_on(&board, 9);
+    let run = |chunk: &mut Chunk<'_>| {
+        catch_unwind(AssertUnwindSafe(|| chunk.run(Some(8), |_| Ok(Bomb)))).is_err()
+    };
+    while run(&mut chunk) {
+        chunk.put_panic(&PanicReport::default());
+    }
+    assert_eq!((account(&board), chunk.is_over()), ((3, 3), true));
+    assert_eq!((chunk.n_panics(), chunk.quota()), (3, 6));
+    let n_faults = &board.tasks()[0].progress.n_faults;
+    assert_eq!(n_faults.load(Ordering::Relaxed), 0);
+}
+
 #[test]
 fn results_whose_room_is_not_on_the_board_are_faults() {
     let board = board_with_a_task(2, bytemuck::cast_slice(&[1_u64, 2]));
