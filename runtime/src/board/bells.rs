@@ -1,7 +1,8 @@
 //! Who waits on a board, and how he is told: workers for a task, callers for an outcome.
 //!
 //! Two ways to wait. A *sleeper* costs nothing and is woken by a system call, which takes 20 µs to reach another
-//! core. A *spinner* keeps a core and sees within a tenth of a microsecond what happens; nobody needs to tell it.
+//! core. A *spinner* keeps a core that nobody else wants, and sees within a tenth of a microsecond what happens; nobody needs
+//! to tell it.
 //!
 //! Who may spin, and for how long:
 //! - For [`SPIN`] at the most, and only a worker that has just worked or a caller whose workers have: what was forked a
@@ -9,10 +10,10 @@
 //! - By a rule of thumb, which looks and does not lock, so many that a core is left for somebody who has work: of the
 //!   workers all cores but one at the most ([`Board::spin_worker`]), and a caller only while the workers with a task leave it a core
 //!   ([`crate::dispatch`]). On a single core nobody spins.
-//! - It gives way every [`STINT`]. The kernel likes to run a sleeper on the core of who woke it: that one has more tasks to hand
-//!   over, and would have to wait until the spinner lies down, each time it wakes somebody. Where it got its core back late it
-//!   does so no more for a while: somebody computes there, and an answer would wait for a time slice of his instead of the
-//!   few microseconds that it takes.
+//! - It gives way every [`STINT`]. The kernel likes to run a sleeper on the core of the one that woke it: that one has more tasks
+//!   to hand over, and would have to wait until the spinner lies down, each time it wakes somebody. A spinner that got its core
+//!   back late gives way no more for a while: somebody computes there, and an answer would wait for a whole time slice instead
+//!   of the few microseconds that it takes.
 //!
 //! No wake-up is lost. Whoever has work for others publishes it, passes a sequentially consistent fence, and looks at
 //! the bits; a worker sets or clears its bits, passes such a fence, and looks for work. So one of them sees the other:
