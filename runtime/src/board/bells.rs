@@ -5,15 +5,11 @@
 //! to tell it.
 //!
 //! Who may spin, and for how long:
-//! - For [`SPIN`] at the most, and only a worker that has just worked or a caller whose workers have: what was forked a
+//! - For as long as [`super::spin`] says, and only a worker that has just worked or a caller whose workers have: what was forked a
 //!   moment ago sleeps, and so does who waits for it, since it needs the core to begin at all.
 //! - By a rule of thumb, which looks and does not lock, so many that a core is left for somebody who has work: of the
 //!   workers all cores but one at the most ([`Board::spin_worker`]), and a caller only while the workers with a task leave it a core
 //!   ([`crate::dispatch`]). On a single core nobody spins.
-//! - It gives way every [`STINT`]. The kernel likes to run a sleeper on the core of the one that woke it: that one has more tasks
-//!   to hand over, and would have to wait until the spinner lies down, each time it wakes somebody. A spinner that got its core
-//!   back late gives way no more for a while: somebody computes there, and an answer would wait for a whole time slice instead
-//!   of the few microseconds that it takes.
 //!
 //! No wake-up is lost. Whoever has work for others publishes it, passes a sequentially consistent fence, and looks at
 //! the bits; a worker sets or clears its bits, passes such a fence, and looks for work. So one of them sees the other:
@@ -43,27 +39,12 @@ use std::time::Duration;
 
 use super::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use super::queue::Line;
+use super::spin::spin;
 use super::{Board, MAX_WORKERS, WorkerIndex};
 use crate::sys::{self, futex};
 
-/// How long one spins: longer than a sleeper takes to wake, so that a short pause between two jobs is not a long one.
-const SPIN: Duration = Duration::from_micros(50);
-
-/// How long one spins before whoever else wants the core has it: longer than who is awake takes to answer.
-const STINT: Duration = Duration::from_micros(5);
-
-/// Who gives way and has to wait for longer than this has left the core to somebody with work without end, who would have
-/// it for a whole time slice each time.
-const SHORT_WAIT: Duration = Duration::from_millis(1);
-
-/// For how long one does not give way any more after that.
-const KEEPS_CORE: Duration = Duration::from_millis(100);
-
 /// Linux has no more threads than this.
 const MOST_CALLERS: u32 = 1 << 22;
-
-/// Looks between two looks at the clock.
-const LOOKS: u32 = 8;
 
 /// The words by which they are told; see the module's head.
 #[repr(C)]
@@ -476,43 +457,6 @@ pub(crate) struct Turn<'b> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.n_waiting.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// Looks again and again, for [`SPIN`].
-pub(crate) fn spin<T>(look: impl Fn() -> Option<T>) -> Option<T> {
-    /// Of this process.
-    static KEEPS_CORE_UNTIL: AtomicU64 = AtomicU64::new(0);
-    spin_and_give_way(look, std::thread::yield_now, &KEEPS_CORE_UNTIL)
-}
-
-fn spin_and_give_way<T>(
-    look: impl Fn() -> Option<T>,
-    give_way: impl Fn(),
-    keeps_core_until: &AtomicU64,
-) -> Option<T> {
-    let after = |pause: Duration| sys::monotonic_nanos() + pause.as_nanos() as u64;
-    let (end, stint_end) = (after(SPIN), after(STINT));
-    let mut gives_way_at = stint_end.max(keeps_core_until.load(Ordering::Relaxed));
-    loop {
-        for _ in 0..LOOKS {
-            if let Some(found) = look() {
-                return Some(found);
-            }
-            std::hint::spin_loop();
-        }
-        let now = sys::monotonic_nanos();
-        if now >= end {
-            return None;
-        }
-        if now >= gives_way_at {
-            // Whoever had the core may have made what is looked for: there is another look before the end.
-            give_way();
-            gives_way_at = after(STINT);
-            if gives_way_at > now + SHORT_WAIT.as_nanos() as u64 {
-                keeps_core_until.store(after(KEEPS_CORE), Ordering::Relaxed);
-            }
-        }
     }
 }
 

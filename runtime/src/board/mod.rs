@@ -42,6 +42,7 @@ mod queue;
 mod record;
 mod region;
 mod room;
+mod spin;
 mod task;
 
 use std::io;
@@ -50,7 +51,7 @@ use std::ptr::NonNull;
 
 pub(crate) use atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use bells::Bells;
-pub(crate) use bells::{Turn, spin};
+pub(crate) use bells::Turn;
 use dormant::Dormant;
 pub(crate) use finished::Finished;
 pub(crate) use layout::{ALIGN, Layout, MAX_WORKERS, Span, round_up};
@@ -60,6 +61,7 @@ pub(crate) use queue::{Line, Queue, QueueEnds, Taker};
 pub(crate) use record::{Phase, TIME_UP, Text, WorkerRecord};
 pub(crate) use region::{Log, LogEnds, is_block_of};
 pub(crate) use room::{Cell, Fault, FaultKind, Room, room_offset};
+pub(crate) use spin::spin;
 pub(crate) use task::{
     MAX_ITEMS, Pocket, Progress, State, TaskId, TaskIndex, TaskRow, Try, WorkerIndex, set,
 };
