@@ -4,20 +4,20 @@
 //! checked here against what the program itself remembers of the task, bytes are copied out once, and only
 //! the copy is decoded.
 
+mod reader;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reader::Reader;
+
 use crate::argument::ByValue;
-use crate::board::{
-    Board, Cell, Fault, FaultKind, Order, Ordering, Progress, Room, Span, State, TaskId,
-    is_block_of,
-};
+use crate::board::{Board, Fault, FaultKind, Order, Ordering, Room, State, TaskId};
 use crate::codec::{self, Decoder, Passengers};
 use crate::error::JobError;
 use crate::shared::travel;
 use crate::supervisor::{door, tag_of};
-use crate::sys;
 
 /// What the program remembers of a task while it is on the board.
 #[derive(Debug)]
@@ -393,110 +393,4 @@ impl Outcome {
 fn has_death(faults: &[(Fault, Vec<u8>)]) -> bool {
     let is_death = |kind| !matches!(kind, FaultKind::Panicked | FaultKind::Codec);
     faults.iter().any(|(fault, _)| is_death(fault.kind))
-}
-
-/// Copies what a worker says are results into private memory, within reason.
-struct Reader<'board> {
-    board: &'board Board,
-    id: TaskId,
-    room: Span,
-    /// Bytes that may still be copied.
-    left: u64,
-    has_asked: bool,
-}
-
-impl<'board> Reader<'board> {
-    /// Copied without a question.
-    const SMALL: u64 = 64 << 20;
-
-    fn new(board: &'board Board, id: TaskId, room: Span) -> Self {
-        Self {
-            board,
-            id,
-            room,
-            left: Self::SMALL,
-            has_asked: false,
-        }
-    }
-
-    fn read(
-        &mut self,
-        room: &Room,
-        task: &Remembered,
-        done: u32,
-        faults: &[(Fault, Vec<u8>)],
-        mut bytes: Vec<u8>,
-    ) -> Results {
-        let Some(len) = task.fixed_output else {
-            let mut faults = faults.iter().map(|(fault, _)| fault.item).peekable();
-            let mut place = |item| {
-                while faults.next_if(|&failed| failed < item).is_some() {}
-                // Nobody has written the cell of an item that failed: an older task's bytes are still there.
-                let has_failed = faults.peek() == Some(&item);
-                (!has_failed)
-                    .then(|| self.read_result(room.cell(item), &mut bytes))
-                    .flatten()
-            };
-            let places = (0..done).map(&mut place).collect();
-            return Results::Anywhere { places, bytes };
-        };
-        self.board.read_into(room.cells(done), &mut bytes);
-        Results::Fixed { len, bytes }
-    }
-
-    /// Copies the result that a cell points to; `None` for a cell that points to no place of results.
-    fn read_result(&mut self, cell: Span, bytes: &mut Vec<u8>) -> Option<Range<usize>> {
-        let words = self.board.words::<2>(cell.offset)?;
-        let [offset, len]: Cell = words.each_ref().map(|word| word.load(Ordering::Relaxed));
-        // The codec aligns plain data relative to the start of the stream, and reads it faster there.
-        bytes.resize(bytes.len().next_multiple_of(16), 0);
-        let start = bytes.len();
-        self.copy(Span::new(offset, len), bytes)
-            .then_some(start)
-            .map(|start| start..bytes.len())
-    }
-
-    /// Appends bytes from a place of results.
-    ///
-    /// A worker gone mad may point to gigabytes that nobody wrote, or to the same ones again and again: their copies,
-    /// and the pages that reading brings into being, must not take memory that is not there.
-    fn copy(&mut self, span: Span, to: &mut Vec<u8>) -> bool {
-        if !self.room.contains(span) && !is_block_of(self.board, self.id, span) {
-            return false;
-        }
-        if span.len > self.left && !self.has_asked {
-            self.has_asked = true;
-            self.left = (sys::available_memory() / 2).saturating_sub(Self::SMALL - self.left);
-        }
-        if span.len > self.left {
-            return false;
-        }
-        self.left -= span.len;
-        self.board.read_into(span, to)
-    }
-
-    fn read_faults(
-        &mut self,
-        room: &Room,
-        n_items: u32,
-        progress: &Progress,
-    ) -> Vec<(Fault, Vec<u8>)> {
-        let n_faults = progress.n_faults.load(Ordering::Relaxed).min(n_items);
-        if n_faults == 0 {
-            return Vec::new();
-        }
-        let mut faults: Vec<_> = (0..n_faults)
-            .filter_map(|place| self.read_fault(room.fault(place)))
-            .collect();
-        faults.sort_by_key(|(fault, _)| fault.item);
-        faults
-    }
-
-    fn read_fault(&mut self, span: Span) -> Option<(Fault, Vec<u8>)> {
-        let words = self.board.words::<4>(span.offset)?;
-        let fault = Fault::from_words(words.each_ref().map(|word| word.load(Ordering::Relaxed)))?;
-        let mut payload = Vec::new();
-        self.copy(fault.payload, &mut payload);
-        Some((fault, payload))
-    }
 }
