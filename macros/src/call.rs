@@ -14,7 +14,7 @@ use crate::path;
 
 const JOB: &str = "expected the path of a function annotated with `#[process_job]`, such as `square`, `jobs::square` or `sort::<u64>`";
 const NO_CLOSURE: &str = "a closure cannot be a job: what it captures stays in this process; \
-    write a function under `#[process_job]` and pass what it needs as arguments";
+    write a function under `#[process_job]` and pass what it needs as arguments, or give the closure to `fork_map`";
 
 /// Runs a call macro: reads `[$crate]`, hands the rest to `parse`, turns mistakes into an expression.
 pub(crate) fn expression(

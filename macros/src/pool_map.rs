@@ -72,7 +72,7 @@ fn options(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Vec<(Iden
         match name_and_value(&option) {
             None => errors.refuse(
                 option,
-                format!("{OPTIONS} here; a job of several parameters maps over tuples, `pool_map!(job, [(1, 2), (3, 4)])`"),
+                format!("{OPTIONS} here; a pool of yours comes first, `pool_map!(in pool, job, items)`; a job of several parameters maps over tuples, `pool_map!(job, [(1, 2), (3, 4)])`"),
             ),
             Some((name, _)) if !NAMES.iter().any(|known| name == known) => {
                 errors.refuse(name, format!("unknown option `{name}`: {OPTIONS}"));

@@ -14,7 +14,8 @@ use crate::codec::{CodecError, Decoder, Encoder, Lend, Lent, Portable};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel to a worker process",
     label = "needs serde's `Serialize` and `Deserialize`",
-    note = "derive both: `#[derive(serde::Serialize, serde::Deserialize)]`; a type with a borrowed part cannot be read back as an owned value",
+    note = "for a type of yours, derive both: `#[derive(serde::Serialize, serde::Deserialize)]`; a type with a borrowed part cannot be read back as an owned value",
+    note = "what has no serde travels as something else: an error as a `String`, a `Mutex` as a `Value` or a `Lock`, a channel as a `Queue`",
     note = "nor can a reference, where a job takes its parameter by value: for `&items` give `items` or `items.iter().cloned()`"
 )]
 pub trait ByValue: Sized {
@@ -39,7 +40,8 @@ impl<T: Portable> ByValue for T {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel to a worker process",
     label = "needs serde's `Serialize` and `Deserialize`",
-    note = "derive both: `#[derive(serde::Serialize, serde::Deserialize)]`; a type with a borrowed part cannot be read back as an owned value"
+    note = "for a type of yours, derive both: `#[derive(serde::Serialize, serde::Deserialize)]`; a type with a borrowed part cannot be read back as an owned value",
+    note = "what has no serde travels as something else: an error as a `String`, a `Mutex` as a `Value` or a `Lock`, a channel as a `Queue`"
 )]
 pub trait ByReference {
     /// In the program: `lender` is what the caller passed.

@@ -13,7 +13,7 @@
 /// | part | meaning |
 /// |---|---|
 /// | `in pool` | a [`Pool`](crate::Pool) of yours, or anything that dereferences to one (`&pool`, `Arc<Pool>`); without it the default pool, made at first use |
-/// | `job` | the path of a [`#[process_job]`](crate::process_job) function: `square`, `jobs::square`, `sort::<u64>` |
+/// | `job` | the path of a [`#[process_job]`](crate::process_job) function: `square`, `jobs::square`, `sort::<u64>`. The compiler's "expected struct, variant or union type, found function" means that it lacks the attribute |
 /// | `items` | any `IntoIterator`: of plain values for a job of one parameter, of tuples for several, of `()` for none |
 /// | `chunk_size = n` | `usize`: so many items are handed out at a time, where the pool would otherwise choose by itself |
 /// | `timeout = d` | `Duration`: how long one item may take before its worker is killed |
@@ -27,7 +27,7 @@
 /// The options may stand in any order, each at most once; they override what the job's attribute says. All
 /// expressions are evaluated once, from left to right, in the calling process.
 ///
-/// The value is a `Result<Vec<R>, Error>`, where `R` is what the job returns.
+/// The value is a `Result<Vec<R>, Error>`, where `R` is what the job returns, which may be a `Result` itself.
 ///
 /// # Errors
 ///

@@ -32,6 +32,7 @@ use crate::sys::{self, Confinement};
 /// assert_eq!(child.join()?, 42);
 /// # Ok::<(), procession::Error>(())
 /// ```
+#[must_use = "dropped, it is killed: `join` it, or `detach` it"]
 pub struct Process<R> {
     dispatch: Arc<Dispatch>,
     mailbox: Arc<Mailbox>,

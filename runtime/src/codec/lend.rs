@@ -18,7 +18,8 @@ use super::{CodecError, Decoder, Encoder, Portable, plain::Numbers};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel to a worker process",
     label = "needs serde's `Serialize` and `Deserialize`",
-    note = "derive both: `#[derive(serde::Serialize, serde::Deserialize)]`; a type with a borrowed part cannot be read back as an owned value"
+    note = "for a type of yours, derive both: `#[derive(serde::Serialize, serde::Deserialize)]`; a type with a borrowed part cannot be read back as an owned value",
+    note = "what has no serde travels as something else: an error as a `String`, a `Mutex` as a `Value` or a `Lock`, a channel as a `Queue`"
 )]
 pub trait Lent {
     /// What keeps the data in the worker, given bytes that live for `'b`.
