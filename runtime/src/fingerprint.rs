@@ -10,7 +10,7 @@ pub(crate) fn fingerprint(names: &[&str]) -> u64 {
     };
     names.iter().fold(BASIS, |hash, name| {
         // As FNV-1a, but eight bytes at a time: a worker asks for each task. The length tells a name from one that goes on
-        // with noughts, and where one ends and the next begins.
+        // with zeros, and where one ends and the next begins.
         let (words, rest) = name.as_bytes().as_chunks::<8>();
         let mut last = [0; 8];
         last[..rest.len()].copy_from_slice(rest);

@@ -111,9 +111,13 @@ impl Round<'_> {
                 true
             }
         };
+        if self.shape.idle_timeout.is_some() {
+            // How many are there is the pool's own affair; one comes when there is something to do.
+            is_lost();
+            return;
+        }
         wait_for("all workers to be there again", || {
-            let may_be_fewer = self.shape.idle_timeout.is_some();
-            may_be_fewer && !is_lost() || pool.pids().len() == pool.workers() || is_lost()
+            pool.pids().len() == pool.workers() || is_lost()
         });
     }
 

@@ -117,7 +117,7 @@ struct Tables {
 impl Tables {
     fn of(layout: Layout) -> Self {
         Self {
-            names: [0, 1, 2].map(|place| layout.names(place)),
+            names: std::array::from_fn(|place| layout.names(place as u64)),
             n_names: layout.n_names(),
             links: layout.links(),
             tasks: layout.tasks(),

@@ -174,17 +174,35 @@ mod tests {
         }
     }
 
+    /// What a queue is in.
+    struct Ring {
+        ends: QueueEnds,
+        names: Vec<AtomicU64>,
+    }
+
+    impl Ring {
+        fn new(n_names: usize) -> Self {
+            Self {
+                ends: QueueEnds::default(),
+                names: (0..n_names).map(|_| AtomicU64::new(0)).collect(),
+            }
+        }
+
+        fn queue(&self) -> Queue<'_> {
+            Queue {
+                ends: &self.ends,
+                names: &self.names,
+            }
+        }
+    }
+
     #[test]
     fn a_tail_that_cannot_be_is_walked_to_in_one_round() {
-        let ends = QueueEnds::default();
-        let names: Vec<_> = (0..4).map(|_| AtomicU64::new(0)).collect();
-        let queue = Queue {
-            ends: &ends,
-            names: &names,
-        };
+        let ring = Ring::new(4);
+        let queue = ring.queue();
         queue.append(task(7));
         for tail in [5, 1 << 40, u64::MAX] {
-            ends.tail.0.store(tail, Ordering::Relaxed);
+            queue.ends.tail.0.store(tail, Ordering::Relaxed);
             let mut n_looks = 0;
             let found = queue.taker().take(|name| {
                 n_looks += 1;
@@ -199,17 +217,13 @@ mod tests {
     /// A worker gone mad wrote a tail, another one has seen it, and the producer has put it right since.
     #[test]
     fn no_name_is_passed_that_is_yet_to_come() {
-        let ends = QueueEnds::default();
-        let names: Vec<_> = (0..8).map(|_| AtomicU64::new(0)).collect();
-        let queue = Queue {
-            ends: &ends,
-            names: &names,
-        };
+        let ring = Ring::new(8);
+        let queue = ring.queue();
         let mut taker = queue.taker();
         queue.append(task(0));
-        ends.tail.0.store(5, Ordering::Relaxed);
+        queue.ends.tail.0.store(5, Ordering::Relaxed);
         assert_eq!(taker.take(|_| true), Some(task(0)));
-        ends.tail.0.store(1, Ordering::Release);
+        queue.ends.tail.0.store(1, Ordering::Release);
         assert_eq!(taker.take(|_| false), None);
         queue.append_at(1, task(1));
         assert_eq!(taker.take(|name| name == task(1)), Some(task(1)));
@@ -217,24 +231,16 @@ mod tests {
 
     #[test]
     fn whatever_the_head_says_a_look_ahead_ends() {
-        let ends = QueueEnds::default();
-        let names: Vec<_> = (0..4).map(|_| AtomicU64::new(0)).collect();
-        let queue = Queue {
-            ends: &ends,
-            names: &names,
-        };
-        ends.head.0.store(u64::MAX, Ordering::Relaxed);
+        let ring = Ring::new(4);
+        let queue = ring.queue();
+        queue.ends.head.0.store(u64::MAX, Ordering::Relaxed);
         assert_eq!(queue.taker().upcoming(2), None);
     }
 
     #[test]
     fn a_taker_looks_at_the_tail_once_it_has_come_where_that_was() {
-        let ends = QueueEnds::default();
-        let names: Vec<_> = (0..4).map(|_| AtomicU64::new(0)).collect();
-        let queue = Queue {
-            ends: &ends,
-            names: &names,
-        };
+        let ring = Ring::new(4);
+        let queue = ring.queue();
         let mut taker = queue.taker();
         for index in 0..3 {
             queue.append(task(index));
@@ -252,15 +258,11 @@ mod tests {
 
     #[test]
     fn a_taker_that_saw_a_tail_that_cannot_be_looks_again() {
-        let ends = QueueEnds::default();
-        let names: Vec<_> = (0..4).map(|_| AtomicU64::new(0)).collect();
-        let queue = Queue {
-            ends: &ends,
-            names: &names,
-        };
+        let ring = Ring::new(4);
+        let queue = ring.queue();
         let mut taker = queue.taker();
         queue.append(task(7));
-        ends.tail.0.store(1 << 40, Ordering::Relaxed);
+        queue.ends.tail.0.store(1 << 40, Ordering::Relaxed);
         assert_eq!(taker.take(|name| name == task(7)), Some(task(7)));
         // As the program mends it, which remembers how many names it has appended.
         queue.mend(1);
@@ -271,12 +273,8 @@ mod tests {
 
     #[test]
     fn names_come_in_order_round_the_ring() {
-        let ends = QueueEnds::default();
-        let names: Vec<_> = (0..4).map(|_| AtomicU64::new(0)).collect();
-        let queue = Queue {
-            ends: &ends,
-            names: &names,
-        };
+        let ring = Ring::new(4);
+        let queue = ring.queue();
         for index in 0..10 {
             queue.append(task(index));
             assert_eq!(queue.taker().take(|_| true), Some(task(index)));
@@ -286,12 +284,8 @@ mod tests {
 
     #[test]
     fn names_already_claimed_are_passed_over() {
-        let ends = QueueEnds::default();
-        let names: Vec<_> = (0..8).map(|_| AtomicU64::new(0)).collect();
-        let queue = Queue {
-            ends: &ends,
-            names: &names,
-        };
+        let ring = Ring::new(8);
+        let queue = ring.queue();
         for index in 0..3 {
             queue.append(task(index));
         }
@@ -302,12 +296,11 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_queue(steps in prop::collection::vec(any::<bool>(), 1..300)) {
-            let ends = QueueEnds::default();
-            let names: Vec<_> = (0..8).map(|_| AtomicU64::new(0)).collect();
-            let queue = Queue { ends: &ends, names: &names };
+            let ring = Ring::new(8);
+            let queue = ring.queue();
             let (mut model, mut next) = (VecDeque::new(), 0);
             for is_append in steps {
-                if is_append && model.len() < names.len() {
+                if is_append && model.len() < queue.names.len() {
                     prop_assert_eq!(queue.append(task(next)), u64::from(next));
                     model.push_back(next);
                     next += 1;

@@ -44,12 +44,13 @@ fn spin_and_give_way<T>(
     give_way: impl Fn(),
     keeps_core_until: &AtomicU64,
 ) -> Option<T> {
-    let after = |pause: Duration| sys::monotonic_nanos() + pause.as_nanos() as u64;
-    let (end, stint_end) = (after(SPIN), after(STINT));
-    let mut gives_way_at = stint_end.max(keeps_core_until.load(Ordering::Relaxed));
     if let Some(found) = look() {
         return Some(found);
     }
+    let nanos = |span: Duration| span.as_nanos() as u64;
+    let start = sys::monotonic_nanos();
+    let end = start + nanos(SPIN);
+    let mut gives_way_at = (start + nanos(STINT)).max(keeps_core_until.load(Ordering::Relaxed));
     for _ in 0..BREATH {
         std::hint::spin_loop();
     }
@@ -67,9 +68,10 @@ fn spin_and_give_way<T>(
         if now >= gives_way_at {
             // Whoever had the core may have made what is looked for: there is another look before the end.
             give_way();
-            gives_way_at = after(STINT);
-            if gives_way_at > now + SHORT_WAIT.as_nanos() as u64 {
-                keeps_core_until.store(after(KEEPS_CORE), Ordering::Relaxed);
+            let back = sys::monotonic_nanos();
+            gives_way_at = back + nanos(STINT);
+            if gives_way_at > now + nanos(SHORT_WAIT) {
+                keeps_core_until.store(back + nanos(KEEPS_CORE), Ordering::Relaxed);
             }
         }
     }

@@ -62,7 +62,8 @@ impl Desk {
             let (Some(task), Some(order)) = (self.task_at(index), self.order_at(index)) else {
                 continue;
             };
-            let wrong = look(board, task, &order, n_workers, self.is_passed(board, task));
+            let is_passed = || self.is_passed(board, task);
+            let wrong = look(board, task, &order, n_workers, is_passed);
             let was_wrong = self.suspect(index, wrong);
             match wrong.filter(|_| wrong == was_wrong) {
                 Some(Wrong::Forgotten) => self.name_again(board, task),
@@ -87,7 +88,7 @@ fn look(
     task: TaskId,
     order: &Order,
     n_workers: usize,
-    is_passed: bool,
+    is_passed: impl FnOnce() -> bool,
 ) -> Option<Wrong> {
     let row = board.task(task.index)?;
     let state = row.state.read(task.generation);
@@ -102,7 +103,7 @@ fn look(
         Some(State::Ready) => {
             let mut posts = 0..n_workers as u16;
             let all_asleep = posts.all(|worker| board.is_asleep(WorkerIndex(worker)));
-            (is_passed || all_asleep).then_some(Wrong::Forgotten)
+            (all_asleep || is_passed()).then_some(Wrong::Forgotten)
         }
         Some(State::Claimed(worker)) => {
             let holds_it = board

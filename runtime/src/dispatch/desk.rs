@@ -249,10 +249,17 @@ impl Desk {
         order.write(shared);
         shared.progress.reset();
         shared.state.publish(id.generation);
-        row.position = self.n_appended[row.priority.place()];
-        self.n_appended[row.priority.place()] += 1;
-        board.queue(row.priority).append_at(row.position, id);
+        self.append_name(board, id);
         id
+    }
+
+    /// Puts the name of a task into the queue of its priority.
+    fn append_name(&mut self, board: &Board, task: TaskId) {
+        let row = &mut self.rows[task.index.0 as usize];
+        let n_appended = &mut self.n_appended[row.priority.place()];
+        row.position = *n_appended;
+        *n_appended += 1;
+        board.queue(row.priority).append_at(row.position, task);
     }
 
     /// Takes every finished outcome.
@@ -268,17 +275,13 @@ impl Desk {
                 finished.push(index);
             },
         );
-        if !finished.is_empty() {
-            self.take_done(board, &mut finished);
-        }
-        self.finished = finished;
         let rescan = header.rescan.load(Ordering::Acquire);
         if !whole || rescan != self.rescan_seen {
             self.rescan_seen = rescan;
-            for index in 0..self.rows.len() {
-                self.take_if_done(board, TaskIndex(index as u32));
-            }
+            finished.extend((0..self.rows.len() as u32).map(TaskIndex));
         }
+        self.take_done(board, finished.drain(..));
+        self.finished = finished;
     }
 
     /// Takes a task back if no worker has claimed it; it is answered with `rest`.
@@ -393,13 +396,10 @@ impl Desk {
 
     /// Puts the name of a task that waits into the queue once more.
     pub(super) fn name_again(&mut self, board: &Board, task: TaskId) {
-        if let Some(row) = self.rows.get_mut(task.index.0 as usize) {
-            let n_appended = &mut self.n_appended[row.priority.place()];
-            let queue = board.queue(row.priority);
-            queue.mend(*n_appended);
-            row.position = *n_appended;
-            *n_appended += 1;
-            queue.append_at(row.position, task);
+        if let Some(row) = self.rows.get(task.index.0 as usize) {
+            let n_appended = self.n_appended[row.priority.place()];
+            board.queue(row.priority).mend(n_appended);
+            self.append_name(board, task);
         }
         board.wake_sleeper();
     }

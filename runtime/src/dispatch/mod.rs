@@ -261,10 +261,7 @@ impl Dispatch {
         };
         // Who is dormant does not sleep, and is not awake either.
         let most_awake = task.most_awake.filter(|_| !self.has_dormant);
-        let passengers = match task.input.passengers() {
-            none if none.is_empty() => Passengers::new(),
-            some => some.clone(),
-        };
+        let passengers = task.input.passengers().clone();
         let mailbox = desk.enter(task.mailbox);
         let tenant = Tenant::new(span, remembered, passengers, mailbox, task.tag)
             .with_priority(task.priority)

@@ -7,27 +7,46 @@ use crate::dispatch::outcome::{Outcome, Parcel, Rest};
 
 impl Desk {
     pub(in crate::dispatch) fn take_if_done(&mut self, board: &Board, index: TaskIndex) {
-        self.take_done(board, &mut vec![index]);
+        self.take_done(board, std::iter::once(index));
     }
 
     /// Takes those of these tasks that are done, of one caller several at a time.
-    pub(super) fn take_done(&mut self, board: &Board, finished: &mut Vec<TaskIndex>) {
-        let mut finished = finished.drain(..).peekable();
-        while let Some(first) = finished.peek() {
-            let (place, mut n_taken) = (self.mailbox_of(*first), 0);
-            let mailbox = place.and_then(|place| self.mailboxes.at(place));
-            let mut open = mailbox.as_deref().map(Mailbox::open);
-            while let Some(index) = finished.next_if(|next| self.mailbox_of(*next) == place) {
-                if self.is_done(board, index) {
-                    self.deliver(board, index, Rest::Cancelled, open.as_mut());
-                    self.free_rows.push(index);
-                    n_taken += 1;
+    pub(super) fn take_done(&mut self, board: &Board, tasks: impl Iterator<Item = TaskIndex>) {
+        let mut tasks = tasks.peekable();
+        while let Some(first) = tasks.peek() {
+            let place = self.mailbox_of(*first);
+            self.deliver_to(place, |desk, mut open| {
+                let mut n_taken = 0;
+                while let Some(index) = tasks.next_if(|next| desk.mailbox_of(*next) == place) {
+                    if desk.is_done(board, index) {
+                        desk.deliver(board, index, Rest::Cancelled, open.as_mut());
+                        desk.free_rows.push(index);
+                        n_taken += 1;
+                    }
                 }
-            }
-            drop(open);
-            if let Some(place) = place {
-                self.mailboxes.leave(place, n_taken);
-            }
+                n_taken
+            });
+        }
+    }
+
+    pub(super) fn deliver_alone(&mut self, board: &Board, index: TaskIndex, rest: Rest) {
+        let place = self.mailbox_of(index);
+        self.deliver_to(place, |desk, mut open| {
+            desk.deliver(board, index, rest, open.as_mut());
+            1
+        });
+    }
+
+    /// Has the mailbox at this place, if it is one, open while `deliver` fills it, which gives how many tasks have left it then.
+    fn deliver_to(
+        &mut self,
+        place: Option<MailboxPlace>,
+        deliver: impl FnOnce(&mut Self, Option<OpenMailbox<'_>>) -> usize,
+    ) {
+        let mailbox = place.and_then(|place| self.mailboxes.at(place));
+        let n_taken = deliver(self, mailbox.as_deref().map(Mailbox::open));
+        if let Some(place) = place {
+            self.mailboxes.leave(place, n_taken);
         }
     }
 
@@ -41,17 +60,6 @@ impl Desk {
             let row = &board.tasks()[index.0 as usize];
             row.state.read(task.generation) == Some(State::Done)
         })
-    }
-
-    pub(super) fn deliver_alone(&mut self, board: &Board, index: TaskIndex, rest: Rest) {
-        let place = self.mailbox_of(index);
-        let mailbox = place.and_then(|place| self.mailboxes.at(place));
-        let mut open = mailbox.as_deref().map(Mailbox::open);
-        self.deliver(board, index, rest, open.as_mut());
-        drop(open);
-        if let Some(place) = place {
-            self.mailboxes.leave(place, 1);
-        }
     }
 
     /// Reads the outcome, ends the task's generation, frees its memory, and puts it into its caller's mailbox, which it has

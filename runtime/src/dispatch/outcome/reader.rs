@@ -95,9 +95,6 @@ impl<'board> Reader<'board> {
         progress: &Progress,
     ) -> Vec<(Fault, Vec<u8>)> {
         let n_faults = progress.n_faults.load(Ordering::Relaxed).min(n_items);
-        if n_faults == 0 {
-            return Vec::new();
-        }
         let mut faults: Vec<_> = (0..n_faults)
             .filter_map(|place| self.read_fault(room.fault(place)))
             .collect();
