@@ -1,11 +1,12 @@
 //! Pools of worker processes.
 //!
-//! Responsible for the public face: building, mapping, submitting, ending. The board is
+//! Responsible for the public face: building, mapping, submitting, ending ([`closing`]). The board is
 //! [`crate::dispatch`]'s, the processes are [`crate::supervisor`]'s. README.md beside this file defines the
 //! words, draws the life of a worker and names the races.
 
 mod builder;
 mod chunking;
+mod closing;
 mod finalizer;
 mod fork_map;
 mod future;
@@ -37,10 +38,9 @@ pub use stats::{PoolStats, WorkerStats};
 pub(crate) use terms::CallTerms;
 pub use wait::{AsCompleted, WaitFor, Waited, as_completed, wait};
 
-use crate::argument::ByValue;
 use crate::board::Ordering;
 use crate::dispatch::Dispatch;
-use crate::error::{Error, ErrorKind, JobError};
+use crate::error::{Error, JobError};
 use crate::job::{Job, StateType};
 use crate::supervisor::{ThisProcess, lock};
 
@@ -85,8 +85,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] for no workers, or more than 1024; [`ErrorKind::Start`] and
-    /// [`ErrorKind::System`] where processes cannot be had, with the cause.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for no workers, or more than 1024; [`ErrorKind::Start`](crate::ErrorKind::Start) and
+    /// [`ErrorKind::System`](crate::ErrorKind::System) where processes cannot be had, with the cause.
     ///
     /// ```
     /// let pool = procession::Pool::new(3)?;
@@ -190,7 +190,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// As [`map`](Self::map); [`ErrorKind::InvalidInput`] for an option that cannot be meant.
+    /// As [`map`](Self::map); [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for an option that cannot be meant.
     ///
     /// ```
     /// use std::time::Duration;
@@ -221,7 +221,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// As [`map_each`](Self::map_each); [`ErrorKind::InvalidInput`] for an option that cannot be meant.
+    /// As [`map_each`](Self::map_each); [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for an option that cannot be meant.
     ///
     /// ```
     /// use procession::{MapOptions, Pool, job, process_job};
@@ -257,8 +257,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Job`] with [`JobError::Codec`] where the arguments cannot be encoded,
-    /// [`ErrorKind::QueueFull`] where they could never fit, [`ErrorKind::PoolGone`].
+    /// [`ErrorKind::Job`](crate::ErrorKind::Job) with [`JobError::Codec`] where the arguments cannot be encoded,
+    /// [`ErrorKind::QueueFull`](crate::ErrorKind::QueueFull) where they could never fit, [`ErrorKind::PoolGone`](crate::ErrorKind::PoolGone).
     ///
     /// ```
     /// use procession::{Pool, job, process_job};
@@ -284,7 +284,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit), and [`ErrorKind::QueueFull`] where there is no room now.
+    /// As [`submit`](Self::submit), and [`ErrorKind::QueueFull`](crate::ErrorKind::QueueFull) where there is no room now.
     ///
     /// ```
     /// use procession::{Pool, job, process_job};
@@ -306,7 +306,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit); [`ErrorKind::InvalidInput`] for an option that cannot be meant.
+    /// As [`submit`](Self::submit); [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for an option that cannot be meant.
     ///
     /// ```
     /// use procession::{Pool, Priority, SubmitOptions, job, process_job};
@@ -353,9 +353,9 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] for no workers, or more than the pool was built for
-    /// ([`max_workers`](PoolBuilder::max_workers)); [`ErrorKind::System`] where processes cannot be had, and
-    /// [`ErrorKind::PoolGone`]. After an error the pool has as many workers as before.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for no workers, or more than the pool was built for
+    /// ([`max_workers`](PoolBuilder::max_workers)); [`ErrorKind::System`](crate::ErrorKind::System) where processes cannot be had, and
+    /// [`ErrorKind::PoolGone`](crate::ErrorKind::PoolGone). After an error the pool has as many workers as before.
     ///
     /// ```
     /// use procession::{Pool, job, process_job};
@@ -411,102 +411,6 @@ impl Pool {
     /// ```
     pub fn stats(&self) -> PoolStats {
         stats::read(&self.dispatch)
-    }
-
-    /// Waits for everything that was queued, then ends the workers in order: each runs its [finalizer](PoolBuilder::finalizer),
-    /// if it has one. No process is left.
-    ///
-    /// # Errors
-    ///
-    /// Where the pool broke before all was done; handles tell of their own jobs. The first failure of a finalizer that nobody was told of yet,
-    /// also of a worker that had ended before ([`Error::job_error`]).
-    ///
-    /// ```
-    /// procession::Pool::new(1)?.close()?;
-    /// # Ok::<(), procession::Error>(())
-    /// ```
-    pub fn close(self) -> Result<(), Error> {
-        self.end_in_order()?;
-        self.finalizer.first_failure(&self.dispatch)
-    }
-
-    /// As [`close`](Self::close), and gives what the workers' [finalizers](PoolBuilder::finalizer) returned: one verdict for each worker
-    /// that ended in order in the life of the pool, and was not in [`finalizer_results`](Self::finalizer_results).
-    ///
-    /// # Errors
-    ///
-    /// Where the pool broke before all was done, or its finalizer returns another type; a finalizer's failure stands in its place in the vector.
-    ///
-    /// ```
-    /// use procession::{Pool, job, process_job};
-    ///
-    /// #[process_job]
-    /// fn farewell(word: &str) -> String { format!("{word} from {}", procession::current_process().name) }
-    ///
-    /// let pool = Pool::builder().workers(1).finalizer(job!(farewell), "goodbye").build()?;
-    /// let results = pool.close_with_results::<String>()?;
-    /// assert_eq!(results, [Ok("goodbye from worker-0".to_owned())]);
-    /// # Ok::<(), procession::Error>(())
-    /// ```
-    pub fn close_with_results<R>(self) -> Result<Vec<Result<R, JobError>>, Error>
-    where
-        R: ByValue + 'static,
-    {
-        self.end_in_order()?;
-        self.finalizer.results(&self.dispatch)
-    }
-
-    /// What the [finalizers](PoolBuilder::finalizer) of the workers that have ended by now returned, each once: for pools that recycle
-    /// workers for long. Of those that nobody asks for 65,536 are kept.
-    ///
-    /// # Errors
-    ///
-    /// Where the pool's finalizer returns another type, or it has none.
-    ///
-    /// ```
-    /// use procession::{Pool, job, process_job};
-    ///
-    /// #[process_job]
-    /// fn last() -> u32 { std::process::id() }
-    ///
-    /// let pool = Pool::builder().workers(1).finalizer(job!(last), ()).build()?;
-    /// assert_eq!(pool.finalizer_results::<u32>()?, [], "no worker has ended");
-    /// # Ok::<(), procession::Error>(())
-    /// ```
-    pub fn finalizer_results<R>(&self) -> Result<Vec<Result<R, JobError>>, Error>
-    where
-        R: ByValue + 'static,
-    {
-        self.dispatch.check_ours()?;
-        self.finalizer.results(&self.dispatch)
-    }
-
-    fn end_in_order(&self) -> Result<(), Error> {
-        self.dispatch.check_ours()?;
-        self.dispatch.wait_until(|| !self.dispatch.is_busy());
-        let gone = self.dispatch.gone();
-        self.dispatch.stop(false)?;
-        gone.map_or(Ok(()), |reason| {
-            Err(Error::new(ErrorKind::PoolGone, &*reason))
-        })
-    }
-
-    /// Kills the workers at once, or with the [`grace`](PoolBuilder::grace) that the pool was built with; open handles get
-    /// [`JobError::Cancelled`], and no finalizer runs. Dropping the pool does the same.
-    ///
-    /// ```
-    /// procession::Pool::new(1)?.terminate();
-    /// # Ok::<(), procession::Error>(())
-    /// ```
-    pub fn terminate(self) {
-        drop(self);
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        // An error means that the supervisor is gone, and then so are the workers.
-        let _ = self.dispatch.stop(true);
     }
 }
 
