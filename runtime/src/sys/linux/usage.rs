@@ -77,59 +77,56 @@ pub(crate) fn restore_file_limit(limit: Rlimit) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::sys::process::pid;
-    use crate::sys::testing::{fill, in_child, watched};
+    use crate::sys::testing::{alone, fill, in_child, watched};
     use crate::sys::{Channel, Mapping, memfd};
 
     const MIB: usize = 1 << 20;
 
     #[test]
     fn memory_that_a_child_writes_is_its_own_and_shared_memory_is_not() {
-        watched(|| {
-            in_child(|| {
-                let readings = || {
-                    (
-                        resident_anonymous(pid()).unwrap(),
-                        private_memory(pid()).unwrap(),
-                    )
-                };
-                let before = readings();
-                let mapping =
-                    Mapping::shared(&memfd("usage", 16 << 20).unwrap(), 16 * MIB).unwrap();
-                let (here, there) = Channel::pair().unwrap();
-                // Written by another process, so that the pages are shared by two.
-                let other = in_child(|| {
-                    fill(&mapping, 1);
-                    there.send(b"filled", &[]).unwrap();
-                    loop {
-                        std::thread::park();
-                    }
-                });
-                assert_eq!(here.recv(&mut [0; 8]).unwrap().len, 6);
+        // The memory that other tests had is kept for the next, and `heap` would be found there.
+        alone(|| {
+            let readings = || {
+                (
+                    resident_anonymous(pid()).unwrap(),
+                    private_memory(pid()).unwrap(),
+                )
+            };
+            let before = readings();
+            let mapping = Mapping::shared(&memfd("usage", 16 << 20).unwrap(), 16 * MIB).unwrap();
+            let (here, there) = Channel::pair().unwrap();
+            // Written by another process, so that the pages are shared by two.
+            let other = in_child(|| {
                 fill(&mapping, 1);
-                let with_shared = readings();
-                let heap = vec![1_u8; 32 * MIB];
-                let with_heap = readings();
-                std::hint::black_box(&heap);
-                drop(other);
-                let tolerance = 4 * MIB as u64;
-                assert!(
-                    with_shared.0 < before.0 + tolerance,
-                    "{before:?} {with_shared:?}"
-                );
-                assert!(
-                    with_shared.1 < before.1 + tolerance,
-                    "{before:?} {with_shared:?}"
-                );
-                assert!(
-                    with_heap.0 + tolerance > with_shared.0 + 32 * MIB as u64,
-                    "{with_shared:?} {with_heap:?}"
-                );
-                assert!(
-                    with_heap.1 + tolerance > with_shared.1 + 32 * MIB as u64,
-                    "{with_shared:?} {with_heap:?}"
-                );
-            })
-            .succeeds();
+                there.send(b"filled", &[]).unwrap();
+                loop {
+                    std::thread::park();
+                }
+            });
+            assert_eq!(here.recv(&mut [0; 8]).unwrap().len, 6);
+            fill(&mapping, 1);
+            let with_shared = readings();
+            let heap = vec![1_u8; 32 * MIB];
+            let with_heap = readings();
+            std::hint::black_box(&heap);
+            drop(other);
+            let tolerance = 4 * MIB as u64;
+            assert!(
+                with_shared.0 < before.0 + tolerance,
+                "{before:?} {with_shared:?}"
+            );
+            assert!(
+                with_shared.1 < before.1 + tolerance,
+                "{before:?} {with_shared:?}"
+            );
+            assert!(
+                with_heap.0 + tolerance > with_shared.0 + 32 * MIB as u64,
+                "{with_shared:?} {with_heap:?}"
+            );
+            assert!(
+                with_heap.1 + tolerance > with_shared.1 + 32 * MIB as u64,
+                "{with_shared:?} {with_heap:?}"
+            );
         });
     }
 
