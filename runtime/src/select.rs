@@ -4,7 +4,7 @@
 //! thing is ready, and by which word it says so, each thing knows itself ([`Waitable`]).
 //!
 //! Invariant: nobody sleeps past a change. The words are noted before the last look, and whoever changes one wakes those who
-//! sleep on it; and after [`Vigil::nap`] everybody looks by himself.
+//! sleep on it; and after [`Vigil::nap`] everybody looks without being woken.
 
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};

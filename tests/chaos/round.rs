@@ -99,7 +99,7 @@ impl Round<'_> {
         }
     }
 
-    /// Every worker that died has been replaced, unless the pool says why it cannot be.
+    /// Every worker that died has been replaced, as far as its idle time lets it stay, unless the pool says why it cannot be.
     fn is_whole_again(&self, pool: &Pool) {
         let is_lost = || match pool.map_each(job!(square), [7]) {
             Ok(verdicts) => {
@@ -113,7 +113,7 @@ impl Round<'_> {
         };
         if self.shape.idle_timeout.is_some() {
             // How many are there is the pool's own affair; one comes when there is something to do.
-            is_lost();
+            let _judged_there = is_lost();
             return;
         }
         wait_for("all workers to be there again", || {

@@ -56,7 +56,7 @@ impl End {
             Self::Exit(code) => std::process::exit(code),
             Self::Abort => std::process::abort(),
             Self::Segfault => send_to_itself(libc::SIGSEGV),
-            // Again and again: the storm continues whom it stopped, and cannot know who stopped himself meanwhile.
+            // Again and again: the storm continues whom it stopped, and cannot know who stopped itself meanwhile.
             Self::Stop => loop {
                 send_to_itself(libc::SIGSTOP);
             },

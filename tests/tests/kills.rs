@@ -37,7 +37,7 @@ macro_rules! kill_many {
 
 /// The guard, however the last holder left.
 fn take<G>(acquired: Result<G, LockError<G>>) -> G {
-    acquired.unwrap_or_else(|error| error.into_guard().expect("nobody waits for himself"))
+    acquired.unwrap_or_else(|error| error.into_guard().expect("nobody waits for itself"))
 }
 
 #[process_job]

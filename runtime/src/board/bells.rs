@@ -1,4 +1,4 @@
-//! Who waits on a board, and how he is told: workers for a task, callers for an outcome.
+//! Who waits on a board, and how they are told: workers for a task, callers for an outcome.
 //!
 //! Two ways to wait. A *sleeper* costs nothing and is woken by a system call, which takes 20 µs to reach another
 //! core. A *spinner* keeps a core that nobody else wants, and sees within a tenth of a microsecond what happens; nobody needs

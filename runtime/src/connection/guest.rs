@@ -9,7 +9,7 @@ use super::key::Key;
 use super::stream::{Deadline, Stream, ended_in_handshake, in_handshake, is_timeout};
 use super::terms::Terms;
 
-/// Somebody who has come and has not shown yet that he has the key.
+/// A program that has come and has not shown yet that it has the key.
 pub(super) struct Guest {
     pub(super) stream: Stream,
     handshake: Handshake,

@@ -103,7 +103,9 @@ fn look(
         Some(State::Ready) => {
             let mut posts = 0..n_workers as u16;
             let all_asleep = posts.all(|worker| board.is_asleep(WorkerIndex(worker)));
-            (all_asleep || is_passed()).then_some(Wrong::Forgotten)
+            // Asked again afterwards: whoever takes a task passes its name.
+            let is_ready = || row.state.read(task.generation) == Some(State::Ready);
+            (all_asleep || is_passed() && is_ready()).then_some(Wrong::Forgotten)
         }
         Some(State::Claimed(worker)) => {
             let holds_it = board

@@ -85,7 +85,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for no workers, or more than 1024; [`ErrorKind::Start`](crate::ErrorKind::Start) and
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for no workers, or more than 1024;
+    /// [`ErrorKind::Start`](crate::ErrorKind::Start) and
     /// [`ErrorKind::System`](crate::ErrorKind::System) where processes cannot be had, with the cause.
     ///
     /// ```

@@ -235,7 +235,7 @@ impl Ring {
         let begin = tail.units();
         let mut room = self.bytes.len() - begin.wrapping_sub(given_back);
         if n_units > room {
-            // Whoever died after he had moved the head has left more than this to be had.
+            // A process that died after it had moved the head has left more than this to be had.
             let n_behind = begin.wrapping_sub(self.give_back(deadline)?);
             // The head has been read again, and may be wrong by now.
             room = self.bytes.len().saturating_sub(n_behind);
@@ -332,7 +332,7 @@ impl Ring {
         if !self.is_closed() {
             return Ok(false);
         }
-        // Somebody may be about to put who had not seen it closed. Who has this lock after him sees what he has put.
+        // Somebody may be about to put who had not seen it closed. Whoever has this lock after that one sees what it has put.
         let held = Held::acquire(&self.shared().putters.lock, deadline);
         match held.is_none() || self.n_waiting() > 0 {
             true => Ok(false),

@@ -6,7 +6,7 @@
 //! the lock when it is dropped. While it lives:
 //!
 //! - no other thread and no other process has a guard of this array: the lock has one holder, and passes on
-//!   without him only when his whole process has ended;
+//!   without its holder only when the holder's whole process has ended;
 //! - the array is neither frozen nor divided, for which its lock is needed;
 //! - it stays mapped: the guard owns the block. A guard that is leaked leaks the block and keeps the lock.
 //!

@@ -147,7 +147,7 @@ impl Block {
         len: usize,
     ) -> Result<Arc<Self>, Error> {
         let block = Self::of_mapped(mapped, label, len);
-        // SeqCst, here and in `is_ended`: he has seen this process among the holders, or it sees here what he did.
+        // SeqCst, here and in `is_ended`: the last holder has seen this process among the holders, or this one sees what that one did.
         match block.header().n_given.load(Ordering::SeqCst) {
             GONE => Err(gone()),
             _ => Ok(block),

@@ -1,7 +1,7 @@
 //! The claim to a chunk of a divided array: one process has it, and it passes on.
 //!
 //! Of each chunk there are two words in shared memory. The second is 0 or the identity of the process that the first names, so it
-//! is made 0 before another pid can take the place of a dead one, and a holder notes himself after he has the claim.
+//! is made 0 before another pid can take the place of a dead one, and a holder notes itself after it has the claim.
 //! The first, the *claim word*, is a pid (32 bits), a turn (30), which grows whenever the chunk changes hands, and one of
 //!
 //! | | meaning | who may change it, to what | if that process is dead |
@@ -109,7 +109,7 @@ impl Entry<'_> {
             .is_ok()
     }
 
-    /// For the holder: who he is, or 0 before he lets go.
+    /// For the holder: who it is, or 0 before it lets go.
     pub(super) fn note(self, identity: u64) {
         self.0[1].store(identity, Ordering::Release);
     }
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_who_has_not_noted_himself_is_not_taken_for_the_one_before() {
+    fn a_holder_that_has_not_noted_itself_is_not_taken_for_the_one_before() {
         let words = [AtomicU64::new(0), AtomicU64::new(0)];
         let entry = Entry(&words);
         let held = Word {

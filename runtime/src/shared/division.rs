@@ -14,7 +14,7 @@
 //! | 64 + 16 i | the claim to chunk i |
 //!
 //! Invariants: whoever joins has all claims, and closes each of them before the array is shared again; so no chunk
-//! is ever claimed of an array that is not divided, also if he dies in between (the array is lost then).
+//! is ever claimed of an array that is not divided, also if the joiner dies in between (the array is lost then).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -7,8 +7,8 @@
 //! | 0 to 19 | references: handles in all processes | their processes |
 //!
 //! The block is free when the lower 40 bits are 0. Reading a given name moves one from the names to the references, so
-//! the sum goes down only with a reference that is dropped or a name that is recalled: who reads a name twice, or makes one
-//! up, may get a reference of his own while the block lives, and never takes away somebody else's. What a killed
+//! the sum goes down only with a reference that is dropped or a name that is recalled: a process that reads a name twice, or makes
+//! one up, may get a reference of its own while the block lives, and never takes away somebody else's. What a killed
 //! process had stays counted; then the place is not used again.
 
 use crate::board::{AtomicU64, Ordering};

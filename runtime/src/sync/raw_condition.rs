@@ -1,7 +1,7 @@
 //! Those who wait for a condition, in shared memory; any of them may be killed.
 //!
 //! Responsible for: that a notification reaches one who was waiting when it was made, and lives; that nobody sleeps past
-//! his. Not responsible for the lock beside it, nor for what the condition is.
+//! its own. Not responsible for the lock beside it, nor for what the condition is.
 //!
 //! Every waiting thread has a [place](Places). Its `n` says how it stands, and it sleeps on that word:
 //!
@@ -12,7 +12,7 @@
 //! | [`NOTIFIED`] | it has a notification | 0, having all it waited for, the lock too | the waiter | another waiter takes the notification over |
 //!
 //! Who notifies does not ask who lives: that would cost more than all the rest. Those who wait ask from time to time after
-//! whoever has a notification and has not left with it; if he is dead, they notify themselves and then clear his place.
+//! whoever has a notification and has not left with it; if that one is dead, they notify themselves and then clear its place.
 //! Killed in between, one has made two of one notification: a wake-up without a cause, which every waiter must expect.
 
 use crate::board::{AtomicU32, Ordering};
@@ -36,7 +36,7 @@ pub(crate) struct RawCondition {
 }
 
 impl RawCondition {
-    /// For who holds the lock and is about to give it up: notifications from now on may be his. `None` where too many wait.
+    /// For who holds the lock and is about to give it up: notifications from now on may be for it. `None` where too many wait.
     pub(crate) fn enter(&self) -> Option<usize> {
         let place = self.waiters.take(ANY).or_else(|| {
             self.make_room();

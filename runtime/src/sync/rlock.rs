@@ -232,7 +232,7 @@ impl RLockGuard {
 
 impl Drop for RLockGuard {
     fn drop(&mut self) {
-        // A forked copy may have no mapping in which to look, and whoever holds the lock in its place has a depth of his own.
+        // A forked copy may have no mapping in which to look, and whoever holds the lock in its place has another depth.
         if !self.held.is_held() {
             return self.held.disown();
         }

@@ -1,4 +1,4 @@
-//! The lock: two never hold it, deaths at every step free it and are told once, nobody sleeps past his turn.
+//! The lock: two never hold it, deaths at every step free it and are told once, nobody sleeps past its turn.
 
 #[path = "../../../runtime/src/sync/raw_lock.rs"]
 pub(crate) mod raw_lock;

@@ -106,7 +106,7 @@ impl Program {
         is_here
     }
 
-    /// Takes what is done, whether or not it is on the chain: after a death, and in each `Desk::audit`.
+    /// Of `Desk::audit`: takes what is done, whether or not it is on the chain.
     pub(crate) fn rescan(&mut self, board: &Board) {
         (0..self.rows.len() as u32).for_each(|index| self.take_if_done(board, TaskIndex(index)));
     }
@@ -116,14 +116,18 @@ impl Program {
         let header = board.header();
         let n_rows = self.rows.len() as u32;
         let link = |index| board.link(index);
+        let mut finished = Vec::new();
         let whole = header
             .finished
             .0
-            .take_all(n_rows, link, |index| self.take_if_done(board, index));
+            .take_all(n_rows, link, |index| finished.push(index));
         let rescan = header.rescan.load(Ordering::Acquire);
         if !whole || rescan != self.rescan_seen {
             self.rescan_seen = rescan;
-            self.rescan(board);
+            finished.extend((0..n_rows).map(TaskIndex));
+        }
+        for index in finished {
+            self.take_if_done(board, index);
         }
     }
 

@@ -37,7 +37,7 @@ impl Desk {
         });
     }
 
-    /// Has the mailbox at this place, if it is one, open while `deliver` fills it, which gives how many tasks have left it then.
+    /// Has the mailbox at this place, if there is one, open while `deliver` fills it, which gives how many tasks have left it then.
     fn deliver_to(
         &mut self,
         place: Option<MailboxPlace>,

@@ -330,12 +330,12 @@ impl Store {
             .ok_or_else(|| self.give_up())
     }
 
-    /// Makes order and free chain anew, of the marks. For who finds the lock left by one who has died; if he dies too, the
-    /// next does it again.
+    /// Makes order and free chain anew, of the marks. For a process that finds the lock left by a dead one; if it dies
+    /// too, the next does it again.
     #[cold]
     pub(super) fn make_anew(&self) {
         let shared = self.shared();
-        // One who died as he took fresh cells has used some that are not counted: they have no mark.
+        // A process that died as it took fresh cells has used some that are not counted: they have no mark.
         let n_fresh = self.n_fresh();
         let mut is_used = vec![false; n_fresh as usize];
         let mut n = 0;

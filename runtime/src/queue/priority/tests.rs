@@ -126,7 +126,7 @@ fn handles_in_messages_live_as_long_as_these_wait() {
 
 /// What each victim leaves is whole, in order, and no message is lost or doubled but its own.
 #[test]
-fn who_is_killed_inside_of_put_and_get_loses_his_own_message_at_most() {
+fn a_process_killed_inside_of_put_and_get_loses_its_own_message_at_most() {
     watched(|| {
         let queue: Bytes = small(u32::MAX);
         let mut random = 5;
@@ -186,12 +186,12 @@ fn what_the_dead_have_left_is_mended_though_another_lay_down_first() {
 
 /// The mark, by which a message is there, comes after the last of its bytes.
 #[test]
-fn who_ends_among_the_bytes_of_his_message_has_put_none() {
+fn a_process_that_ends_among_the_bytes_of_its_message_has_put_none() {
     watched(|| {
         let queue: Bytes = small(u32::MAX);
         queue.put(2, sealed(2, 300)).unwrap();
         let chunk = [7; 200];
-        // After the last of them he ends before the next word is written.
+        // After the last of them it ends before the next word is written.
         for n_written in 0..=5 {
             let victim = in_child(|| {
                 let _held = queue.hold(Patience::Endless);

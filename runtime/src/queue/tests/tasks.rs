@@ -187,7 +187,7 @@ fn every_message_is_done_or_told_however_takers_die() {
                 Err(error) => panic!("{error}"),
             }
         }
-        assert!(n_told > 0, "nobody was hit with a message in his hands");
+        assert!(n_told > 0, "nobody was hit with a message in hand");
         let mut n_left = 0;
         while queue.try_get().unwrap().is_some() {
             queue.task_done().unwrap();

@@ -1,4 +1,4 @@
-//! A chunk that is sent: one of the readers of its name has it, whoever dies, and nobody beside him.
+//! A chunk that is sent: one of the readers of its name has it, whoever dies, and nobody beside it.
 
 use std::sync::Arc;
 

@@ -61,7 +61,7 @@ fn of_two_who_join_one_at_most_has_the_array() {
     });
 }
 
-/// A chunk of one who dies as he joins is had as long as no chunk is closed; never of an array that is shared again.
+/// A chunk of a process that dies as it joins is had as long as no chunk is closed; never of an array that is shared again.
 #[test]
 fn who_dies_at_any_step_of_joining_leaves_no_chunk_of_a_shared_array() {
     check_deaths(Some(2), |life| {

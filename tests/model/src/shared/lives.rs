@@ -108,7 +108,7 @@ fn a_name_that_was_given_keeps_it_until_it_is_read() {
     });
 }
 
-/// The second reader may come too late. He never costs the one with the first reference, and a third by his own name.
+/// The second reader may come too late. It never costs the one with the first reference, and a third by its own name.
 #[test]
 fn a_name_that_is_read_twice_takes_no_reference_from_others() {
     check(Some(3), || {
