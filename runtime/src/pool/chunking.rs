@@ -34,6 +34,7 @@ pub(super) struct Chunking {
     fixed: Option<usize>,
     max_items: usize,
     pub(super) n_workers: usize,
+    n_cores: u32,
     /// Nanoseconds that items took, and how many items: each task counts half as much as the next one.
     busy: f64,
     n_items: f64,
@@ -76,6 +77,7 @@ impl Chunking {
             fixed,
             max_items,
             n_workers,
+            n_cores: sys::n_cores(),
             busy: 0.0,
             n_items: 0.0,
             bytes_per_result: 64.0,
@@ -140,7 +142,7 @@ impl Chunking {
 
     fn most_awake(&self) -> Option<u32> {
         let is_for_few = self.is_quick() || self.is_trial();
-        is_for_few.then(|| sys::n_cores().min(self.n_that_keep_up()))
+        is_for_few.then(|| self.n_cores.min(self.n_that_keep_up()))
     }
 
     /// So many workers do tasks as fast as the caller hands them over.
@@ -198,9 +200,16 @@ impl Chunking {
 mod tests {
     use super::*;
 
+    fn on_two_cores(fixed: Option<usize>, n_workers: usize, max_jobs: u64) -> Chunking {
+        Chunking {
+            n_cores: 2,
+            ..Chunking::new(fixed, n_workers, max_jobs)
+        }
+    }
+
     #[test]
     fn tasks_grow_to_a_millisecond_and_shrink_towards_the_end() {
-        let mut chunking = Chunking::new(None, 2, 0);
+        let mut chunking = on_two_cores(None, 2, 0);
         assert_eq!(chunking.next_len(Some(1000), 8), 1);
         chunking.learn(1, Duration::from_micros(10), 8);
         assert_eq!(chunking.next_len(None, 8), 100);
@@ -214,17 +223,17 @@ mod tests {
 
     #[test]
     fn slow_items_go_one_by_one_and_a_fixed_size_is_kept() {
-        let mut chunking = Chunking::new(None, 2, 0);
+        let mut chunking = on_two_cores(None, 2, 0);
         chunking.learn(1, Duration::from_secs(1), 8);
         assert_eq!(chunking.next_len(Some(1000), 8), 1);
-        let mut chunking = Chunking::new(Some(7), 2, 0);
+        let mut chunking = on_two_cores(Some(7), 2, 0);
         chunking.learn(7, Duration::from_nanos(7), 8);
         assert_eq!(chunking.next_len(Some(3), 8), 7);
     }
 
     #[test]
     fn a_task_of_many_items_says_more_than_one_of_few() {
-        let mut chunking = Chunking::new(None, 2, 0);
+        let mut chunking = on_two_cores(None, 2, 0);
         chunking.learn(1, Duration::from_micros(1), 8);
         chunking.learn(1000, Duration::from_micros(100), 8);
         assert!(chunking.next_len(None, 8) > 9900, "100 ns each, not 550");
@@ -232,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_task_holds_no_more_bytes_than_suit_the_cache() {
-        let mut chunking = Chunking::new(None, 2, 0);
+        let mut chunking = on_two_cores(None, 2, 0);
         chunking.learn(1, Duration::from_nanos(1), 8);
         assert_eq!(chunking.next_len(None, 1000), MAX_BYTES.div_ceil(1000));
         assert_eq!(chunking.next_len(None, 0), MAX_ITEMS);
@@ -241,8 +250,7 @@ mod tests {
     #[test]
     fn many_tasks_are_on_the_board_only_where_they_are_short() {
         let window = |fixed, nanos| {
-            let mut chunking = Chunking::new(fixed, 2, 0);
-            // For all workers, whatever number of cores there is.
+            let mut chunking = on_two_cores(fixed, 2, 0);
             chunking.be_surprised();
             chunking.learn(1, Duration::from_nanos(nanos), 8);
             chunking.pace().window
@@ -255,8 +263,8 @@ mod tests {
 
     #[test]
     fn a_crowd_of_workers_gets_quick_items_as_if_it_were_one_for_each_core() {
-        let few = 3 * sys::n_cores().min(1000) as usize;
-        let mut chunking = Chunking::new(None, 1000, 0);
+        let few = 3 * 2;
+        let mut chunking = on_two_cores(None, 1000, 0);
         assert_eq!(chunking.pace().window, few, "nothing is known yet");
         chunking.be_surprised();
         assert_eq!(chunking.pace().window, 3000, "the first is long in coming");
@@ -275,29 +283,29 @@ mod tests {
     #[test]
     fn no_more_workers_are_awake_than_keep_up_with_the_caller() {
         let most_awake = |nanos| {
-            let mut chunking = Chunking::new(Some(1), 2, 0);
-            assert_eq!(chunking.pace().most_awake, Some(sys::n_cores()), "a trial");
+            let mut chunking = on_two_cores(Some(1), 2, 0);
+            assert_eq!(chunking.pace().most_awake, Some(2), "a trial");
             chunking.be_surprised();
             chunking.learn(1, Duration::from_nanos(nanos), 8);
             chunking.pace().most_awake
         };
         assert_eq!(most_awake(100), Some(1));
-        assert_eq!(most_awake(900), Some(sys::n_cores().min(2)));
+        assert_eq!(most_awake(900), Some(2));
         assert_eq!(most_awake(5_000), None, "they may wait for something");
     }
 
     #[test]
     fn the_largest_tasks_that_may_be_asked_for_keep_workers_awake() {
         for n_items in [crate::board::MAX_ITEMS, usize::MAX] {
-            let chunking = Chunking::new(Some(n_items), 2, 0);
-            assert_eq!(chunking.pace().most_awake, Some(sys::n_cores()));
+            let chunking = on_two_cores(Some(n_items), 2, 0);
+            assert_eq!(chunking.pace().most_awake, Some(2));
         }
     }
 
     #[test]
     fn the_caller_hears_of_every_task_but_the_shortest() {
         let n_rings = |nanos| {
-            let mut chunking = Chunking::new(Some(1), 2, 0);
+            let mut chunking = on_two_cores(Some(1), 2, 0);
             chunking.be_surprised();
             chunking.learn(1, Duration::from_nanos(nanos), 8);
             (0..1024)
@@ -311,7 +319,7 @@ mod tests {
 
     #[test]
     fn items_go_one_by_one_while_nothing_is_known_of_them_and_after_a_death() {
-        let mut chunking = Chunking::new(None, 2, 0);
+        let mut chunking = on_two_cores(None, 2, 0);
         chunking.learn(1, Duration::ZERO, 0);
         assert_eq!(chunking.next_len(None, 8), 1, "it was cancelled");
         chunking.learn(1, Duration::from_micros(10), 8);
@@ -324,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_task_is_never_more_than_a_worker_may_do() {
-        let mut chunking = Chunking::new(None, 2, 10);
+        let mut chunking = on_two_cores(None, 2, 10);
         chunking.learn(1, Duration::from_nanos(1), 8);
         assert_eq!(chunking.next_len(None, 8), 10);
     }

@@ -557,9 +557,10 @@ fn supervisor() {
 
 /// Says so and waits to be killed.
 fn sleeps() {
-    fork_map_each(0..2, |_| {
+    let pool = Pool::builder().workers(2);
+    let verdicts = pool.fork_map_each(0..2, |_| {
         println!("begun");
         std::thread::sleep(Duration::from_secs(1000));
-    })
-    .expect("verdicts");
+    });
+    verdicts.expect("verdicts");
 }
