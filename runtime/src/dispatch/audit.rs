@@ -104,8 +104,8 @@ fn look(
             let mut posts = 0..n_workers as u16;
             let all_asleep = posts.all(|worker| board.is_asleep(WorkerIndex(worker)));
             // Asked again afterwards: whoever takes a task passes its name.
-            let is_ready = || row.state.read(task.generation) == Some(State::Ready);
-            (all_asleep || is_passed() && is_ready()).then_some(Wrong::Forgotten)
+            let is_forgotten = all_asleep || is_passed() && is_waiting(board, task);
+            is_forgotten.then_some(Wrong::Forgotten)
         }
         Some(State::Claimed(worker)) => {
             let holds_it = board
