@@ -360,8 +360,8 @@ impl<'program> Supervisor<'program> {
             .flat_map(Crew::living)
             .map(|worker| worker.pid)
             .collect();
-        let any_left = sys::process::kill_children_except(&workers);
-        if !any_left || now.saturating_sub(since) > PATIENCE.as_nanos() as u64 {
+        let any = sys::process::kill_children_except(&workers);
+        if !any || now.saturating_sub(since) > PATIENCE.as_nanos() as u64 {
             self.orphans_since = None;
         }
     }

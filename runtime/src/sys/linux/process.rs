@@ -269,8 +269,8 @@ fn has_children() -> bool {
     waitid(Id::All, look) != Err(Errno::ECHILD)
 }
 
-/// Kills and reaps every child but these; whether one is left that has not ended yet. Children that have taken on
-/// another user's rights are left alone.
+/// Kills and reaps every child but these; whether to look again: there was one, and when it ends its own children come to this
+/// process, perhaps after the list was made. Children that have taken on another user's rights are left alone.
 pub(crate) fn kill_children_except(keep: &[u32]) -> bool {
     if !has_children() {
         return false;
@@ -279,34 +279,29 @@ pub(crate) fn kill_children_except(keep: &[u32]) -> bool {
     let Ok(children) = children() else {
         return true;
     };
-    let mut any_left = false;
+    let mut any = false;
     for child in children.into_iter().filter(|child| !keep.contains(child)) {
-        any_left |= !kill_and_try_to_reap(child);
+        any |= kill_and_try_to_reap(child).is_some();
     }
-    any_left
+    any
 }
 
 /// Ends a child of which nothing but its number is known, and waits for its end.
 pub(crate) fn kill_and_reap(child: u32) {
-    while !kill_and_try_to_reap(child) {
+    while kill_and_try_to_reap(child) == Some(false) {
         thread::sleep(Duration::from_micros(100));
     }
 }
 
-/// Whether the child is gone, or not to be killed by this process. Its number cannot have passed to another process: it
-/// is reaped nowhere else.
-fn kill_and_try_to_reap(child: u32) -> bool {
-    let Ok(number) = i32::try_from(child) else {
-        return true;
-    };
-    let child = Pid::from_raw(number);
+/// Whether the child is gone; `None` for one that is not to be killed by this process. Its number cannot have passed to
+/// another process: it is reaped nowhere else.
+fn kill_and_try_to_reap(child: u32) -> Option<bool> {
+    let child = Pid::from_raw(i32::try_from(child).ok()?);
     if kill(child, Signal::SIGKILL) == Err(Errno::EPERM) {
-        return true;
+        return None;
     }
-    !matches!(
-        waitpid(child, Some(WaitPidFlag::WNOHANG)),
-        Ok(WaitStatus::StillAlive)
-    )
+    let is_alive = waitpid(child, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive);
+    Some(!is_alive)
 }
 
 #[cfg(test)]
@@ -467,6 +462,24 @@ mod tests {
         watched(|| {
             let child = in_child(|| die_with_parent(1_000_000_000).unwrap());
             assert_eq!(child.code(), Some(1));
+        });
+    }
+
+    /// What it had started comes to this process when it ends, and may have come after the list was made.
+    #[test]
+    fn after_a_child_that_had_ended_already_there_is_another_look() {
+        watched(|| {
+            in_child(|| {
+                let child = forked(|| {});
+                waitid(
+                    Id::Pid(Pid::from_raw(child as i32)),
+                    WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT,
+                )
+                .unwrap();
+                assert!(kill_children_except(&[]));
+                assert!(!kill_children_except(&[]));
+            })
+            .succeeds();
         });
     }
 
